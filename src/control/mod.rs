@@ -1,0 +1,3 @@
+//! The agent's one door: what can be asked, the server, the client.
+
+pub mod api;
