@@ -1,1 +1,5 @@
-//! To be written.
+//! Sending what changed: when ([`queue`]), what together ([`plan`]), and doing it ([`run`]).
+
+pub mod plan;
+pub mod queue;
+pub mod run;

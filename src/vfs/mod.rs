@@ -21,6 +21,8 @@
 //! only moves the future to a task if it is not ready. An adapter with synchronous callbacks on a
 //! thread pool blocks on the future instead.
 
+pub mod core;
+
 use std::{ops::Range, sync::Arc};
 
 use async_trait::async_trait;

@@ -1,0 +1,165 @@
+//! What a drive shows of itself.
+
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use super::Drive;
+use crate::{
+    control::api::{DriveState, DriveStatus, FileInfo, Pending, QueueItem, QueueState, Rate, Severity},
+    error::Result,
+    monitor::Monitor,
+    namespace::{self, Node},
+    node::{Ino, Kind},
+    ranges::RangeSet,
+    remote::Body,
+    vfs::core::{Core, lock},
+};
+
+/// The most entries of the queue that are shown.
+const SHOWN: usize = 1000;
+/// Rates are over this long.
+const WINDOW: Duration = Duration::from_secs(3);
+
+/// Counts of the last seconds.
+#[derive(Default)]
+pub(super) struct Rates(Mutex<Vec<(Instant, u64, u64)>>);
+
+impl Rates {
+    fn note(&self, now: Instant, up: u64, down: u64) -> Rate {
+        let mut samples = lock(&self.0);
+        samples.push((now, up, down));
+        // One sample older than the window stays, to measure from.
+        while samples.len() > 2 && samples.get(1).is_some_and(|s| now - s.0 > WINDOW) {
+            samples.remove(0);
+        }
+        let Some(&(then, up0, down0)) = samples.first() else { return Rate::default() };
+        let ms = u64::try_from((now - then).as_millis()).unwrap_or(u64::MAX).max(1);
+        Rate { up: (up - up0) * 1000 / ms, down: (down - down0) * 1000 / ms }
+    }
+}
+
+impl Drive {
+    /// Its state, what waits, what is wrong.
+    pub fn status(&self) -> DriveStatus {
+        let core = &self.core;
+        let now = Instant::now();
+        let (sent_bytes, received_bytes) = core.remote.moved();
+        let problems = self.monitor.problems(|path| exists(core, path));
+        let (pending, queue) = self.pending(now);
+        let state = if problems.iter().any(|p| p.severity >= Severity::Warning) {
+            DriveState::Problem
+        } else if self.monitor.offline().is_some() {
+            DriveState::Offline
+        } else if self.monitor.paused() {
+            DriveState::Paused
+        } else if pending.files > 0 {
+            DriveState::Syncing
+        } else {
+            DriveState::Synced
+        };
+        DriveStatus {
+            name: self.options.name.clone(),
+            remote: self.options.url.clone(),
+            mountpoint: self.options.mountpoint.display().to_string(),
+            state,
+            pending,
+            sent_bytes,
+            received_bytes,
+            rate: self.rates.note(now, sent_bytes, received_bytes),
+            queue,
+            problems,
+        }
+    }
+
+    fn pending(&self, now: Instant) -> (Pending, Vec<QueueItem>) {
+        let core = &self.core;
+        let changed: HashMap<Ino, u64> = core
+            .files()
+            .into_iter()
+            .filter(|(_, f)| f.is_marked() && f.staged.is_changed())
+            .map(|(ino, f)| (ino, f.staged.dirty_bytes()))
+            .collect();
+        let shown = core.ns.pending(SHOWN).unwrap_or_default();
+        let files = core.ns.pending_count().unwrap_or(shown.len() as u64);
+        let mut queue: Vec<QueueItem> = shown
+            .iter()
+            .filter_map(|p| match p {
+                namespace::Pending::Remove { .. } => None,
+                namespace::Pending::Put { ino, kind, .. } if *kind != Kind::Dir => {
+                    let entry = core.queue().get(*ino);
+                    let state = if self.monitor.is_sending(*ino) {
+                        QueueState::Uploading
+                    } else if entry.is_some_and(|e| e.backing_off(now)) {
+                        QueueState::Retry
+                    } else if entry.is_some_and(|e| e.due(core.timing) > now) {
+                        QueueState::Quiet
+                    } else {
+                        QueueState::Ready
+                    };
+                    Some(QueueItem {
+                        path: core.ns.path(*ino)?,
+                        bytes: changed.get(ino).copied().unwrap_or(0),
+                        sent: 0,
+                        state,
+                        attempts: entry.map_or(0, |e| e.attempts),
+                    })
+                }
+                namespace::Pending::Put { .. } => None,
+            })
+            .collect();
+        queue.sort_by_key(|item| item.state != QueueState::Uploading);
+        (Pending { files, bytes: changed.values().sum() }, queue)
+    }
+}
+
+fn exists(core: &Core, path: &str) -> bool {
+    let mut ino = Ino::ROOT;
+    for part in path.split('/') {
+        let Ok(name) = crate::node::Name::new(part) else { return false };
+        match core.ns.child(ino, &name) {
+            Ok(Some(node)) => ino = node.ino,
+            _ => return false,
+        }
+    }
+    true
+}
+
+fn pairs(set: &RangeSet) -> Vec<[u64; 2]> {
+    set.iter().map(|Range { start, end }| [start, end]).collect()
+}
+
+/// What `lacuna info` shows of one node.
+pub(super) fn info(core: &Core, monitor: &Monitor, node: &Node) -> Result<FileInfo> {
+    let staged = match core.dirty_file(node.ino) {
+        Some(file) => Some(file.staged.clone()),
+        None if node.kind == Kind::File => core.staging.get(node.ino)?,
+        None => None,
+    };
+    let base = match node.synced.as_ref().map(|s| &s.body) {
+        Some(Body::File(content)) => Some(content.id.hex()),
+        _ => None,
+    };
+    let coverage = staged.as_ref().map(|s| s.coverage());
+    let changed = coverage.as_ref().is_some_and(|c| c.changed);
+    let state = match (&node.synced, changed) {
+        _ if monitor.is_sending(node.ino) => "uploading",
+        (None, _) => "new",
+        (Some(_), true) => "modified",
+        (Some(_), false) => "synced",
+    };
+    let info = FileInfo {
+        path: core.ns.path(node.ino).unwrap_or_default(),
+        size: if changed { staged.as_ref().map_or(node.size, |s| s.size()) } else { node.size },
+        base,
+        present: coverage.as_ref().map_or_else(Vec::new, |c| pairs(&c.present)),
+        dirty: coverage.as_ref().map_or_else(Vec::new, |c| pairs(&c.dirty)),
+        state: state.to_owned(),
+        receipt: monitor.receipt(node.ino),
+    };
+    core.close_if_idle(node.ino);
+    Ok(info)
+}

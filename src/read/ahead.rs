@@ -1,0 +1,64 @@
+//! How far to read ahead. Pure: a handle's reads in, a number of bytes out.
+
+use std::ops::Range;
+
+/// The first read-ahead of a handle that reads in order, bytes.
+const FIRST: u64 = 512 << 10;
+/// The longest read-ahead, bytes.
+pub const MAX_AHEAD: u64 = 16 << 20;
+/// A read may start this far behind or ahead of the last one's end and still count as in order: kernels
+/// send the reads of one program out of order.
+const SLACK: u64 = 4 << 20;
+
+/// What one handle has read so far.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Ahead {
+    /// The furthest byte read in order.
+    end: u64,
+    /// The present read-ahead; 0: does not read in order.
+    window: u64,
+}
+
+impl Ahead {
+    /// Notes a read and answers how many bytes beyond it are worth fetching with it.
+    pub fn note(&mut self, read: &Range<u64>) -> u64 {
+        let in_order = read.start <= self.end.saturating_add(SLACK.min(self.window))
+            && read.start.saturating_add(SLACK) >= self.end
+            && (self.end > 0 || read.start == 0);
+        if in_order {
+            if self.end > 0 && read.end > self.end {
+                self.window = (self.window * 2).clamp(FIRST, MAX_AHEAD);
+            }
+            self.end = self.end.max(read.end);
+        } else {
+            *self = Ahead { end: read.end, window: 0 };
+        }
+        self.window
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grows_while_in_order_and_stops_at_a_jump() {
+        let mut a = Ahead::default();
+        assert_eq!(a.note(&(0..4096)), 0, "one read is no habit");
+        assert_eq!(a.note(&(4096..8192)), FIRST);
+        assert_eq!(a.note(&(8192..12288)), 2 * FIRST);
+        for i in 3..40 {
+            a.note(&(i * 4096..(i + 1) * 4096));
+        }
+        assert_eq!(a.note(&(40 * 4096..41 * 4096)), MAX_AHEAD);
+        assert_eq!(a.note(&(1 << 30..(1 << 30) + 4096)), 0, "a random read fetches itself alone");
+    }
+
+    #[test]
+    fn random_reads_never_read_ahead() {
+        let mut a = Ahead::default();
+        for at in [100u64 << 20, 3 << 20, 700 << 20, 50 << 20] {
+            assert_eq!(a.note(&(at..at + 4096)), 0);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! One fetch for each missing byte, however many readers wait for it.
+
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+
+use crate::{
+    error::Error,
+    node::Content,
+    ranges::RangeSet,
+    remote::Remote,
+    staging::StagedFile,
+};
+
+/// The most that one request asks of a remote, bytes.
+const PIECE: u64 = 4 << 20;
+
+type Fetch = Shared<BoxFuture<'static, Result<(), Arc<Error>>>>;
+
+/// The fetches of one file that are under way.
+#[derive(Default)]
+pub struct Fetches {
+    /// Held for moments only, never across an await.
+    under_way: Arc<Mutex<Vec<(Range<u64>, Fetch)>>>,
+}
+
+impl Fetches {
+    /// Sees to it that `need` is being fetched from `base` into `file`, with up to `ahead` bytes after
+    /// it, and returns when `need` has arrived. The rest arrives in the background.
+    pub async fn fetch(
+        &self,
+        remote: &Arc<dyn Remote>,
+        file: &Arc<StagedFile>,
+        base: Content,
+        epoch: u64,
+        need: &[Range<u64>],
+        ahead: u64,
+    ) -> Result<(), Arc<Error>> {
+        let mut waits = Vec::new();
+        {
+            let mut under_way = lock(&self.under_way);
+            let covered: RangeSet = under_way.iter().map(|(r, _)| r.clone()).collect();
+            let mut missing: RangeSet = need.iter().cloned().collect();
+            if ahead > 0
+                && let Some(last) = need.last()
+            {
+                let more = last.end..last.end.saturating_add(ahead).min(base.size);
+                for gap in file.gaps(more) {
+                    missing.insert(gap);
+                }
+            }
+            missing.subtract(&covered);
+            for piece in missing.iter().flat_map(pieces) {
+                let fetch = self.start(remote.clone(), file.clone(), base, epoch, piece.clone());
+                under_way.push((piece, fetch));
+            }
+            for (r, f) in under_way.iter() {
+                if need.iter().any(|n| n.start < r.end && r.start < n.end) {
+                    waits.push(f.clone());
+                }
+            }
+        }
+        for wait in waits {
+            wait.await?;
+        }
+        Ok(())
+    }
+
+    fn start(
+        &self,
+        remote: Arc<dyn Remote>,
+        file: Arc<StagedFile>,
+        base: Content,
+        epoch: u64,
+        piece: Range<u64>,
+    ) -> Fetch {
+        let list = self.under_way.clone();
+        let range = piece.clone();
+        let work = async move {
+            let result = async {
+                let bytes = remote.read(&base, range.clone()).await?;
+                let file = file.clone();
+                blocking(move || file.fill(epoch, range.start, &bytes)).await
+            }
+            .await;
+            lock(&list).retain(|(r, _)| *r != piece);
+            result.map_err(Arc::new)
+        };
+        // A task of its own: a reader that gives up does not stop it for the others.
+        let task = tokio::spawn(work);
+        async move {
+            task.await.unwrap_or_else(|e| {
+                Err(Arc::new(Error::new(crate::error::Kind::Other, format!("a fetch broke off: {e}"))))
+            })
+        }
+        .boxed()
+        .shared()
+    }
+}
+
+/// Runs local file I/O off the runtime's workers.
+pub(crate) async fn blocking<T: Send + 'static>(
+    f: impl FnOnce() -> crate::error::Result<T> + Send + 'static,
+) -> crate::error::Result<T> {
+    tokio::task::spawn_blocking(f).await.unwrap_or_else(|e| {
+        Err(Error::new(crate::error::Kind::Other, format!("local input or output broke off: {e}")))
+    })
+}
+
+fn pieces(r: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    (r.start..r.end).step_by(PIECE as usize).map(move |at| at..(at + PIECE).min(r.end))
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(|e| e.into_inner())
+}

@@ -1,0 +1,8 @@
+//! Real programs on the drive, and what people do wrong.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod other_machines;
+mod programs;
