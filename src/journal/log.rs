@@ -38,9 +38,10 @@ impl Log {
         Ok(log)
     }
 
-    /// A journal that was read: `len` bytes of it count, the last record's checksum is `chain`.
-    pub fn reopen(path: PathBuf, len: u64, chain: u32, synced: bool) -> Log {
-        Log { path, file: None, len, chain, last: None, room: 0, durable: if synced { len } else { 0 } }
+    /// A journal that was read: `len` bytes of it count, the last record's checksum is `chain`. How
+    /// much of it was synced is not known.
+    pub fn reopen(path: PathBuf, len: u64, chain: u32) -> Log {
+        Log { path, file: None, len, chain, last: None, room: 0, durable: 0 }
     }
 
     /// Length, bytes.

@@ -33,7 +33,7 @@
 //! | a gap | filled, written | a gap is believed to be nothing: the base is asked |
 //! | a size | grown | what lies beyond the size is junk |
 //! | a size | cut | as "cut off by a truncate" |
-//! | a flush in flight | committed or given up | [`Record::Intent`] is part of a full sync, so whoever finds it asks the remote and says again which it was; a lost `Freeze` only means that no flush had begun |
+//! | a flush in flight | committed or given up | [`Record::Intent`] is part of a full sync, so whoever finds it asks the remote and says again which it was; a lost `Freeze` only means that no flush had begun. (A `Freeze` without `Intent` is over when it is replayed: its upload was not complete and died with its process.) |
 //! | times | changed | the older times come back |
 //!
 //! A file that was never synced falls back to its base as a whole: a lost truncate must not empty it.

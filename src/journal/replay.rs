@@ -81,6 +81,10 @@ pub fn replay(log: &[u8], boot: BootId) -> Result<Option<Replayed>, Damage> {
             }
         }
     }
+    // An upload that was not complete can't have been committed, and whoever did it is gone.
+    if let Some(f) = state.flight.as_ref().filter(|f| f.intent.is_none()) {
+        state.apply(&Record::Thaw(f.generation));
+    }
     if let Some(what) = state.fault() {
         return Err(Damage::Contradiction(what));
     }

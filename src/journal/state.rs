@@ -96,12 +96,15 @@ impl State {
             }
             Record::Doubt => self.trusted = RangeSet::new(),
             Record::Freeze(generation) => {
+                // A flight that a crash ended before its intent was known is not in the journal as such.
+                let dirty = self.all_dirty();
+                self.dirty = RangeSet::new();
                 self.generation = *generation;
                 self.flight = Some(Flight {
                     generation: *generation,
                     size: self.size,
                     low: self.size,
-                    dirty: std::mem::take(&mut self.dirty),
+                    dirty,
                     intent: None,
                 });
             }

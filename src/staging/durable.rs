@@ -126,6 +126,7 @@ impl StagedFile {
     fn rewrite(&self, i: &mut Inner) -> io::Result<()> {
         self.env.at(Step::Rewrite)?;
         i.log.rewrite(&i.state.snapshot(self.env.boot))?;
+        self.env.at(Step::Rewritten)?;
         i.state.apply(&Record::Sync { clean: true });
         i.pending = RangeSet::new();
         i.compact_at = self.env.compact.max(4 * i.log.len());

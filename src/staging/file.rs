@@ -81,7 +81,7 @@ impl Inner {
         self.believed = believed;
         // Whoever wrote it may have died before its bytes were synced.
         self.changes = u64::from(!synced);
-        self.fresh = !synced;
+        self.fresh = true;
     }
 }
 
@@ -330,10 +330,12 @@ impl StagedFile {
             records.push(record.clone());
             let last = records.len() - 1;
             // On a full disk the fills may be forgotten, which is always true to say.
-            i.log.append(&records).or_else(|e| match last {
+            let appended = i.log.append(&records).or_else(|e| match last {
                 0 => Err(e),
                 _ => i.log.append(&records[last..]),
-            })?;
+            });
+            // What it left behind in the journal is not known.
+            appended.inspect_err(|_| i.stale = true)?;
         }
         i.pending = RangeSet::new();
         i.state.apply(&record);

@@ -67,6 +67,7 @@ pub(crate) enum Step {
     DataSync,
     LogSync,
     Rewrite,
+    Rewritten,
     Punch,
 }
 
@@ -225,7 +226,7 @@ impl Staging {
         if !told.state.present.is_empty() && !data.exists() {
             return Err(damaged(Damage::Contradiction("has no data file")).at(data.display()));
         }
-        let log = Log::reopen(path, told.len, told.chain, told.synced);
+        let log = Log::reopen(path, told.len, told.chain);
         let file = StagedFile::new(self.env.clone(), ino, told.state, log);
         file.lock().loaded(told.rebooted, told.synced, told.believed);
         share(live, &file);
