@@ -1,0 +1,720 @@
+//! The requests of the kernel, each translated to one call of the drive.
+//!
+//! A request is tried at once on the thread that read it; only if the drive has to wait does it move to
+//! the runtime and answer from there, so that a slow remote call holds up nobody else.
+
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    future::Future,
+    io,
+    os::unix::ffi::OsStrExt,
+    panic::AssertUnwindSafe,
+    path::Path,
+    sync::{Arc, RwLock},
+    task::{Context, Poll, Waker},
+    time::{Duration, SystemTime},
+};
+
+use fuser::{
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
+    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
+    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
+    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
+    TimeOrNow, WriteFlags,
+};
+use rustix::fs::OFlags;
+
+use super::{
+    invalidate::Queue,
+    readdir,
+    translate::{self, SET_ID, errno, ino},
+};
+use crate::{
+    node::{Ino, Kind, Name},
+    vfs::{self, At, Attr, Caller, Fault, Handle, OpenOptions, SetAttr, Vfs},
+};
+
+/// How long the kernel may keep names and attributes: the drive tells of every change from elsewhere.
+/// Names that do not exist are not kept at all, so a file made elsewhere never stays unseen.
+pub const KEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// The largest read and write, bytes.
+const MAX_REQUEST: u32 = 1 << 20;
+
+/// How many requests the kernel starts on its own (read-ahead, write-back) before it waits.
+const MAX_BACKGROUND: u16 = 64;
+
+/// Inodes are never reused, so one generation does.
+pub const GENERATION: Generation = Generation(0);
+
+/// The translation.
+pub struct Adapter(Arc<Shared>);
+
+/// What requests that have moved to the runtime need.
+pub struct Shared {
+    pub vfs: Arc<dyn Vfs>,
+    runtime: tokio::runtime::Handle,
+    invalidations: Arc<Queue>,
+    /// Nodes last seen with a set-id bit. Ordinary users' writes all ask to take these bits away, and
+    /// nearly no file has one: only for these is the drive asked.
+    set_id: RwLock<HashSet<Ino>>,
+}
+
+impl Adapter {
+    pub fn new(vfs: Arc<dyn Vfs>, runtime: tokio::runtime::Handle, invalidations: Arc<Queue>) -> Self {
+        Adapter(Arc::new(Shared { vfs, runtime, invalidations, set_id: RwLock::default() }))
+    }
+
+    /// Runs a request, whose last act is to answer. If it panics the answer is EIO (a reply that is
+    /// dropped says so) and the thread goes on serving.
+    fn run<F>(&self, request: impl FnOnce(Arc<Shared>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let _context = self.0.runtime.enter();
+        let mut request = Box::pin(request(self.0.clone()));
+        let first = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            request.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        }));
+        match first {
+            Ok(Poll::Ready(())) => {}
+            Ok(Poll::Pending) => drop(self.0.runtime.spawn(request)),
+            Err(_) => tracing::error!("a request to the drive panicked and was answered with EIO"),
+        }
+    }
+
+    /// Runs a request that needs no waiting.
+    fn now<T>(&self, request: impl FnOnce(&Shared) -> vfs::Result<T>) -> vfs::Result<T> {
+        let _context = self.0.runtime.enter();
+        std::panic::catch_unwind(AssertUnwindSafe(|| request(&self.0))).unwrap_or_else(|_| {
+            tracing::error!("a request to the drive panicked and was answered with EIO");
+            Err(Fault::Io)
+        })
+    }
+}
+
+impl Shared {
+    /// Attributes for the kernel; notes who has set-id bits.
+    pub fn show(&self, attr: &Attr) -> fuser::FileAttr {
+        let marked = attr.kind == Kind::File && attr.mode & SET_ID != 0;
+        let known = self.set_id.read().unwrap_or_else(|e| e.into_inner()).contains(&attr.ino);
+        if marked != known {
+            let mut set = self.set_id.write().unwrap_or_else(|e| e.into_inner());
+            if marked {
+                set.insert(attr.ino);
+            } else {
+                set.remove(&attr.ino);
+            }
+        }
+        translate::attr(attr)
+    }
+
+    fn has_set_id(&self, ino: Ino) -> bool {
+        self.set_id.read().unwrap_or_else(|e| e.into_inner()).contains(&ino)
+    }
+
+    fn entry(&self, reply: ReplyEntry, answer: vfs::Result<Attr>) {
+        match answer {
+            Ok(attr) => reply.entry(&KEEP, &self.show(&attr), GENERATION),
+            Err(fault) => reply.error(errno(fault)),
+        }
+    }
+
+    fn attr(&self, reply: ReplyAttr, answer: vfs::Result<Attr>) {
+        match answer {
+            Ok(attr) => reply.attr(&KEEP, &self.show(&attr)),
+            Err(fault) => reply.error(errno(fault)),
+        }
+    }
+
+    /// Who owns what is made in `parent`: in a folder with the set-group-id bit the folder's group, and a
+    /// folder made there has the bit too (inode(7)).
+    async fn owner(&self, parent: Ino, caller: Caller) -> vfs::Result<(Caller, u32)> {
+        let parent = self.vfs.getattr(parent).await?;
+        if parent.mode & 0o2000 == 0 {
+            return Ok((caller, 0));
+        }
+        Ok((Caller { gid: parent.gid, ..caller }, 0o2000))
+    }
+
+    async fn make(
+        &self,
+        parent: Ino,
+        name: vfs::Result<Name>,
+        what: Make<'_>,
+        caller: Caller,
+    ) -> vfs::Result<Attr> {
+        let name = name?;
+        let (caller, set_group) = self.owner(parent, caller).await?;
+        match what {
+            Make::Dir(mode) => self.vfs.mkdir(parent, &name, mode | set_group, caller).await,
+            Make::File(mode) => self.vfs.mknod(parent, &name, mode, caller).await,
+            Make::Symlink(target) => self.vfs.symlink(parent, &name, target, caller).await,
+        }
+    }
+
+    async fn create(
+        &self,
+        parent: Ino,
+        name: vfs::Result<Name>,
+        mode: u32,
+        caller: Caller,
+        options: OpenOptions,
+    ) -> vfs::Result<(Attr, Handle)> {
+        let name = name?;
+        let (caller, _) = self.owner(parent, caller).await?;
+        self.vfs.create(parent, &name, mode, caller, options).await
+    }
+
+    /// Opens. The kernel may keep the bytes that it has unless it has yet to be told that they changed.
+    async fn open(
+        &self,
+        ino: Ino,
+        options: OpenOptions,
+        privileged: bool,
+    ) -> vfs::Result<(Handle, FopenFlags)> {
+        let handle = self.vfs.open(ino, options).await?;
+        if options.truncate && !privileged && self.has_set_id(ino) {
+            let set = SetAttr { kill_suid: true, ..SetAttr::default() };
+            if let Err(fault) = self.vfs.setattr(ino, Some(handle), set).await {
+                self.vfs.release(handle);
+                return Err(fault);
+            }
+        }
+        let mut flags = FopenFlags::empty();
+        if !self.invalidations.is_pending(ino) {
+            flags |= FopenFlags::FOPEN_KEEP_CACHE;
+        }
+        if !options.write {
+            // Closing what was only read has nothing to say.
+            flags |= FopenFlags::FOPEN_NOFLUSH;
+        }
+        Ok((handle, flags))
+    }
+}
+
+/// What is made in a folder, with its mode or target.
+enum Make<'a> {
+    Dir(u32),
+    File(u32),
+    Symlink(&'a str),
+}
+
+fn caller(req: &Request) -> Caller {
+    Caller { uid: req.uid(), gid: req.gid() }
+}
+
+fn handle(fh: FileHandle) -> Handle {
+    Handle(fh.0)
+}
+
+fn empty(reply: ReplyEmpty, answer: vfs::Result<()>) {
+    match answer {
+        Ok(()) => reply.ok(),
+        Err(fault) => reply.error(errno(fault)),
+    }
+}
+
+impl Filesystem for Adapter {
+    fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        // Each is taken where the kernel has it. Left out on purpose: the write-back cache (what a program
+        // was told is written must be in our journal), locks (the kernel then does them itself between
+        // the programs of this machine) and AUTO_INVAL_DATA (it would drop pages after our own writes).
+        for flag in [
+            InitFlags::FUSE_ATOMIC_O_TRUNC,
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_ASYNC_DIO,
+            InitFlags::FUSE_HANDLE_KILLPRIV_V2,
+            InitFlags::FUSE_CACHE_SYMLINKS,
+        ] {
+            if let Err(missing) = config.add_capabilities(flag) {
+                tracing::debug!(?missing, "this kernel's FUSE is older");
+            }
+        }
+        // Both answer the nearest possible value if ours is too much.
+        if let Err(most) = config.set_max_write(MAX_REQUEST) {
+            let _ = config.set_max_write(most);
+        }
+        if let Err(most) = config.set_max_readahead(MAX_REQUEST) {
+            let _ = config.set_max_readahead(most);
+        }
+        let _ = config.set_max_background(MAX_BACKGROUND);
+        Ok(())
+    }
+
+    fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let name = translate::name(name);
+        self.run(|s| async move {
+            let answer = match name {
+                Ok(name) => s.vfs.lookup(ino(parent), &name).await,
+                Err(fault) => Err(fault),
+            };
+            s.entry(reply, answer);
+        });
+    }
+
+    fn forget(&self, _req: &Request, node: INodeNo, n: u64) {
+        let _ = self.now(|s| {
+            s.vfs.forget(ino(node), n);
+            Ok(())
+        });
+    }
+
+    fn getattr(&self, _req: &Request, node: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
+        self.run(|s| async move {
+            let answer = s.vfs.getattr(ino(node)).await;
+            s.attr(reply, answer);
+        });
+    }
+
+    fn setattr(
+        &self,
+        req: &Request,
+        node: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        fh: Option<FileHandle>,
+        crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        // With HANDLE_KILLPRIV_V2 a new owner always takes the set-id bits away, a new length does if the
+        // caller lacks CAP_FSETID. fuser does not pass on the kernel's flag for it: root has it, others not.
+        let owner = uid.is_some() || gid.is_some();
+        let set = SetAttr {
+            mode: mode.map(|m| m & 0o7777),
+            uid,
+            gid,
+            size,
+            atime: atime.map(translate::time),
+            mtime: mtime.map(translate::time),
+            btime: crtime.map(Into::into),
+            kill_suid: owner || (size.is_some() && req.uid() != 0),
+        };
+        self.run(|s| async move {
+            let answer = s.vfs.setattr(ino(node), fh.map(handle), set).await;
+            s.attr(reply, answer);
+        });
+    }
+
+    fn readlink(&self, _req: &Request, node: INodeNo, reply: ReplyData) {
+        self.run(|s| async move {
+            match s.vfs.readlink(ino(node)).await {
+                Ok(target) => reply.data(target.as_bytes()),
+                Err(fault) => reply.error(errno(fault)),
+            }
+        });
+    }
+
+    fn mknod(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        // mknod(2): EPERM where the file system has no such kind of node (fifo, socket, device).
+        if !translate::is_regular(mode) {
+            return reply.error(Errno::EPERM);
+        }
+        let (name, caller) = (translate::name(name), caller(req));
+        self.run(|s| async move {
+            let answer = s.make(ino(parent), name, Make::File(mode & 0o7777), caller).await;
+            s.entry(reply, answer);
+        });
+    }
+
+    fn mkdir(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, reply: ReplyEntry) {
+        // The kernel has taken the umask away from the mode, here and in mknod and create.
+        let (name, caller) = (translate::name(name), caller(req));
+        self.run(|s| async move {
+            let answer = s.make(ino(parent), name, Make::Dir(mode & 0o7777), caller).await;
+            s.entry(reply, answer);
+        });
+    }
+
+    fn symlink(&self, req: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        let (name, caller) = (translate::name(name), caller(req));
+        let target = String::from_utf8(target.as_os_str().as_bytes().to_vec());
+        self.run(|s| async move {
+            let answer = match &target {
+                Ok(target) => s.make(ino(parent), name, Make::Symlink(target), caller).await,
+                Err(_) => Err(Fault::IllegalName),
+            };
+            s.entry(reply, answer);
+        });
+    }
+
+    fn unlink(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = translate::name(name);
+        self.run(|s| async move {
+            let answer = match name {
+                Ok(name) => s.vfs.unlink(ino(parent), &name).await,
+                Err(fault) => Err(fault),
+            };
+            empty(reply, answer);
+        });
+    }
+
+    fn rmdir(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = translate::name(name);
+        self.run(|s| async move {
+            let answer = match name {
+                Ok(name) => s.vfs.rmdir(ino(parent), &name).await,
+                Err(fault) => Err(fault),
+            };
+            empty(reply, answer);
+        });
+    }
+
+    fn rename(
+        &self,
+        _req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let request = translate::rename_mode(flags)
+            .and_then(|mode| Ok((translate::name(name)?, translate::name(new_name)?, mode)));
+        self.run(|s| async move {
+            let answer = match request {
+                Ok((from, to, mode)) => {
+                    s.vfs.rename((ino(parent), &from), (ino(new_parent), &to), mode).await
+                }
+                Err(fault) => Err(fault),
+            };
+            empty(reply, answer);
+        });
+    }
+
+    fn link(
+        &self,
+        _req: &Request,
+        _node: INodeNo,
+        _new_parent: INodeNo,
+        _new_name: &OsStr,
+        reply: ReplyEntry,
+    ) {
+        // link(2): EPERM where the file system has no hard links.
+        reply.error(Errno::EPERM);
+    }
+
+    fn create(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let (name, caller) = (translate::name(name), caller(req));
+        let options = translate::open_options(OpenFlags(flags));
+        let exclusive = translate::has(flags, OFlags::EXCL);
+        self.run(|s| async move {
+            match s.create(ino(parent), name, mode & 0o7777, caller, options).await {
+                Ok((attr, handle)) => reply.created(
+                    &KEEP,
+                    &s.show(&attr),
+                    GENERATION,
+                    FileHandle(handle.0),
+                    FopenFlags::FOPEN_KEEP_CACHE,
+                ),
+                // Somebody else made it after the kernel looked. ESTALE lets the kernel look again and open
+                // it as any file that exists, with its checks of permission, which it has not made here.
+                Err(Fault::Exists) if !exclusive => reply.error(Errno::ESTALE),
+                Err(fault) => reply.error(errno(fault)),
+            }
+        });
+    }
+
+    fn open(&self, req: &Request, node: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let (options, root) = (translate::open_options(flags), req.uid() == 0);
+        self.run(|s| async move {
+            match s.open(ino(node), options, root).await {
+                Ok((handle, flags)) => reply.opened(FileHandle(handle.0), flags),
+                Err(fault) => reply.error(errno(fault)),
+            }
+        });
+    }
+
+    fn read(
+        &self,
+        _req: &Request,
+        _node: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let range = offset..offset.saturating_add(size.into());
+        self.run(|s| async move {
+            match s.vfs.read(handle(fh), range).await {
+                Ok(bytes) => reply.data(&bytes),
+                Err(fault) => reply.error(errno(fault)),
+            }
+        });
+    }
+
+    fn write(
+        &self,
+        _req: &Request,
+        node: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        data: &[u8],
+        write_flags: WriteFlags,
+        flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        // Dirty pages of a mapping (WRITE_CACHE) belong where they are, whatever handle brings them.
+        let cached = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
+        let at =
+            if translate::has(flags.0, OFlags::APPEND) && !cached { At::Append } else { At::Offset(offset) };
+        let size = data.len() as u32;
+        let written = move |reply: ReplyWrite, answer: vfs::Result<()>| match answer {
+            Ok(()) => reply.written(size),
+            Err(fault) => reply.error(errno(fault)),
+        };
+        let kill = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+        if !(kill && self.0.has_set_id(ino(node))) {
+            return written(reply, self.now(|s| s.vfs.write(handle(fh), at, data)));
+        }
+        let data = data.to_vec();
+        self.run(|s| async move {
+            let set = SetAttr { kill_suid: true, ..SetAttr::default() };
+            let answer = match s.vfs.setattr(ino(node), Some(handle(fh)), set).await {
+                Ok(attr) => {
+                    s.show(&attr);
+                    s.vfs.write(handle(fh), at, &data)
+                }
+                Err(fault) => Err(fault),
+            };
+            written(reply, answer);
+        });
+    }
+
+    fn flush(
+        &self,
+        _req: &Request,
+        _node: INodeNo,
+        fh: FileHandle,
+        _lock_owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        empty(reply, self.now(|s| s.vfs.flush(handle(fh))));
+    }
+
+    fn release(
+        &self,
+        _req: &Request,
+        _node: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        let released = self.now(|s| {
+            s.vfs.release(handle(fh));
+            Ok(())
+        });
+        empty(reply, released);
+    }
+
+    fn fsync(&self, _req: &Request, _node: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        self.run(|s| async move { empty(reply, s.vfs.fsync(handle(fh)).await) });
+    }
+
+    fn fsyncdir(&self, _req: &Request, node: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        self.run(|s| async move { empty(reply, s.vfs.fsyncdir(ino(node)).await) });
+    }
+
+    fn readdir(
+        &self,
+        _req: &Request,
+        node: INodeNo,
+        _fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        self.run(|s| async move {
+            match readdir::fill(&s, ino(node), offset, &mut reply).await {
+                Ok(()) => reply.ok(),
+                Err(fault) => reply.error(errno(fault)),
+            }
+        });
+    }
+
+    fn readdirplus(
+        &self,
+        _req: &Request,
+        node: INodeNo,
+        _fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        self.run(|s| async move {
+            match readdir::fill(&s, ino(node), offset, &mut reply).await {
+                Ok(()) => reply.ok(),
+                Err(fault) => reply.error(errno(fault)),
+            }
+        });
+    }
+
+    fn statfs(&self, _req: &Request, _node: INodeNo, reply: ReplyStatfs) {
+        // There is no bound to the number of nodes; programs want to see one.
+        const FREE_NODES: u64 = 1 << 32;
+        self.run(|s| async move {
+            match s.vfs.statfs().await {
+                Ok(f) => reply.statfs(
+                    f.blocks,
+                    f.free,
+                    f.free,
+                    f.files.saturating_add(FREE_NODES),
+                    FREE_NODES,
+                    f.block,
+                    Name::MAX_BYTES as u32,
+                    f.block,
+                ),
+                Err(fault) => reply.error(errno(fault)),
+            }
+        });
+    }
+
+    fn fallocate(
+        &self,
+        _req: &Request,
+        _node: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        self.run(|s| async move {
+            let range = offset..offset.saturating_add(length);
+            let answer = match translate::allocate(mode) {
+                Ok(how) => s.vfs.fallocate(handle(fh), how, range).await,
+                Err(fault) => Err(fault),
+            };
+            empty(reply, answer);
+        });
+    }
+
+    fn lseek(
+        &self,
+        _req: &Request,
+        _node: INodeNo,
+        fh: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        let request = u64::try_from(offset)
+            .map_err(|_| Fault::NoData)
+            .and_then(|from| Ok((from, translate::seek(whence)?)));
+        self.run(|s| async move {
+            let answer = match request {
+                Ok((from, what)) => s.vfs.lseek(handle(fh), from, what).await,
+                Err(fault) => Err(fault),
+            };
+            match answer.map(i64::try_from) {
+                Ok(Ok(offset)) => reply.offset(offset),
+                Ok(Err(_)) => reply.error(Errno::EOVERFLOW),
+                Err(fault) => reply.error(errno(fault)),
+            }
+        });
+    }
+
+    // What the drive does not have. ENOSYS makes the kernel stop asking and do what it can by itself:
+    // copy_file_range by reading and writing, poll as always ready, xattrs as not supported.
+
+    fn setxattr(
+        &self,
+        _req: &Request,
+        _node: INodeNo,
+        _name: &OsStr,
+        _value: &[u8],
+        _flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn getxattr(&self, _req: &Request, _node: INodeNo, _name: &OsStr, _size: u32, reply: ReplyXattr) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn listxattr(&self, _req: &Request, _node: INodeNo, _size: u32, reply: ReplyXattr) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn removexattr(&self, _req: &Request, _node: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn copy_file_range(
+        &self,
+        _req: &Request,
+        _ino_in: INodeNo,
+        _fh_in: FileHandle,
+        _offset_in: u64,
+        _ino_out: INodeNo,
+        _fh_out: FileHandle,
+        _offset_out: u64,
+        _len: u64,
+        _flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn poll(
+        &self,
+        _req: &Request,
+        _node: INodeNo,
+        _fh: FileHandle,
+        _ph: PollNotifier,
+        _events: PollEvents,
+        _flags: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn ioctl(
+        &self,
+        _req: &Request,
+        _node: INodeNo,
+        _fh: FileHandle,
+        _flags: IoctlFlags,
+        _cmd: u32,
+        _in_data: &[u8],
+        _out_size: u32,
+        reply: ReplyIoctl,
+    ) {
+        reply.error(Errno::ENOTTY);
+    }
+}
