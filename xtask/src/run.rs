@@ -309,22 +309,23 @@ fn is_absent(bucket: &Path) -> bool {
 
 /// What to try.
 fn hints(binary: &Path, places: &Places) -> String {
-    let (lacuna, at) = (binary.display(), places.mountpoint.display());
-    let home = places.home.as_ref().map(|h| format!(" --home {}", h.display())).unwrap_or_default();
+    let (at, bucket) = (places.mountpoint.display(), places.bucket.display());
+    let programs = binary.parent().unwrap_or(binary).display();
+    let home = places.home.as_ref().map(|h| format!("\n    export LACUNA_HOME={}", h.display()));
     format!(
         "
-The drive is at {at}, its bucket at {bucket}.
-Try in another terminal:
+The drive is at {at}, its bucket at {bucket}. Try in another terminal:
 
-    cp -r ~/Documents {at}/                      # any program will do
+    export PATH={programs}:$PATH{home}
     head -c 200M /dev/urandom > {at}/big
-    {lacuna}{home} flush                         # wait until it is in the bucket
-    printf hello | dd of={at}/big bs=1 seek=100M conv=notrunc
-    {lacuna}{home} flush && {lacuna}{home} info {at}/big   # what the save cost
+    lacuna flush            # returns when everything is in the bucket
+    head -c 1K /dev/urandom | dd of={at}/big bs=1K seek=100K conv=notrunc
+    lacuna flush
+    lacuna info {at}/big    # what that save moved
 
 Ctrl-C sends what waits and unmounts.
 ",
-        bucket = places.bucket.display()
+        home = home.unwrap_or_default()
     )
 }
 

@@ -42,7 +42,8 @@ impl Screen {
                 bar.set_message(view.line());
                 bar.tick();
             }
-            None if view.line() != last.line() => println!("{}", view.line()),
+            // Rates change with every look; a log wants what happened.
+            None if (&view.state, view.files) != (&last.state, last.files) => println!("{}", view.line()),
             None => {}
         }
         *last = view.clone();
