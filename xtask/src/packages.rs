@@ -83,9 +83,7 @@ pub fn ensure(lists: &[&'static [Package]]) -> Result<()> {
         let names = missing.iter().map(|p| p.name).collect::<Vec<_>>().join(" ");
         bail!("this takes root's rights and there is no sudo; as root: apt-get install {names}");
     }
-    if lists_are_empty(Path::new("/var/lib/apt/lists")) {
-        tools::run(&mut apt(&["update"]))?;
-    }
+    update_if_never()?;
     let mut install = vec!["install", "--yes", "--no-install-recommends"];
     install.extend(missing.iter().map(|p| p.name));
     if tools::succeeds(&mut apt(&install))? {
@@ -96,11 +94,26 @@ pub fn ensure(lists: &[&'static [Package]]) -> Result<()> {
     tools::run(&mut apt(&install))
 }
 
-/// Whether apt knows a package.
-pub fn known(name: &str) -> bool {
-    is_debian()
-        && tools::capture(Command::new("apt-cache").args(["show", "--no-all-versions", name]))
-            .is_ok_and(|text| !text.is_empty())
+/// Whether apt could install a package, or has.
+pub fn known(name: &str) -> Result<bool> {
+    if !is_debian() {
+        return Ok(false);
+    }
+    let show =
+        || tools::capture(Command::new("apt-cache").args(["show", name])).is_ok_and(|text| !text.is_empty());
+    if show() {
+        return Ok(true);
+    }
+    update_if_never()?;
+    Ok(show())
+}
+
+/// Fetches apt's lists if there are none.
+fn update_if_never() -> Result<()> {
+    if lists_are_empty(Path::new("/var/lib/apt/lists")) {
+        tools::run(&mut apt(&["update"]))?;
+    }
+    Ok(())
 }
 
 fn apt(words: &[&str]) -> Command {

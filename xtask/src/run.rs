@@ -85,9 +85,7 @@ pub fn main(words: &[String]) -> Result<bool> {
             build()?
         }
     };
-    if std::env::consts::OS == "linux" {
-        may_mount(Path::new("/dev/fuse"))?;
-    }
+    may_mount()?;
     // From here on a Ctrl-C has something to put back.
     let count = Arc::clone(&interrupts);
     ctrlc::set_handler(move || {
@@ -118,8 +116,13 @@ fn build() -> Result<PathBuf> {
     Ok(tree.target.join("release").join(format!("lacuna{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Whether this machine and this user can mount by FUSE; if not, what to do.
-fn may_mount(device: &Path) -> Result<()> {
+/// Whether this machine and this user can mount by FUSE; if not, what to do. Elsewhere than on Linux
+/// the built program says itself what it needs.
+pub fn may_mount() -> Result<()> {
+    if std::env::consts::OS == "linux" { may_use(Path::new("/dev/fuse")) } else { Ok(()) }
+}
+
+fn may_use(device: &Path) -> Result<()> {
     if !device.exists() && !tools::as_root("modprobe").arg("fuse").output().is_ok_and(|o| o.status.success())
     {
         bail!(
@@ -372,7 +375,7 @@ mod tests {
     #[test]
     fn a_device_that_can_not_be_opened_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let says = format!("{:#}", may_mount(dir.path()).unwrap_err());
+        let says = format!("{:#}", may_use(dir.path()).unwrap_err());
         assert!(says.contains("chmod 666") && says.contains("--device /dev/fuse"), "{says}");
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     args::{Args, Usage},
-    cross, packages,
+    cross, packages, run,
     tally::Tally,
     tools::{self, Tree},
 };
@@ -76,11 +76,13 @@ fn perform(part: &str, tree: &Tree) -> Result<Tally> {
     cargo.current_dir(&tree.root);
     match part {
         "fmt" => {
+            ensure_component("fmt", "rustfmt")?;
             let ok = tools::succeeds(cargo.args(["fmt", "--all", "--check"]))?;
             Ok(Tally::check("cargo fmt", ok))
         }
         "clippy" => {
             packages::ensure(&[packages::BUILD])?;
+            ensure_component("clippy", "clippy")?;
             cargo.args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
             let ok = tools::succeeds(&mut cargo)?;
             Ok(Tally::check("cargo clippy", ok))
@@ -88,6 +90,9 @@ fn perform(part: &str, tree: &Tree) -> Result<Tally> {
         "tests" => {
             packages::ensure(&[packages::BUILD, packages::MOUNT, packages::TESTS])?;
             ensure_user()?;
+            if let Err(e) = run::may_mount() {
+                eprintln!("{e:#}\nSo the tests that mount a drive are going to fail.");
+            }
             for (name, version, variable) in PROGRAMS {
                 cargo.env(variable, program(tree, name, version)?);
             }
@@ -97,6 +102,15 @@ fn perform(part: &str, tree: &Tree) -> Result<Tally> {
         }
         _ => cross::perform(part, tree),
     }
+}
+
+/// Gets a component of Rust that its smallest installation leaves out.
+fn ensure_component(subcommand: &str, component: &str) -> Result<()> {
+    if tools::capture(Command::new(tools::cargo()).args([subcommand, "--version"])).is_ok() {
+        return Ok(());
+    }
+    tools::run(Command::new("rustup").args(["component", "add", component]))
+        .with_context(|| format!("this Rust has no `cargo {subcommand}`: install {component}"))
 }
 
 /// Creates the user that pjdfstest acts as.
