@@ -106,7 +106,8 @@ impl Time {
 }
 
 impl From<std::time::SystemTime> for Time {
-    /// Clamps to what 64 bits of nanoseconds can say (the years 1678 to 2262).
+    /// Clamps to what 64 bits of nanoseconds can say (the years 1678 to 2262). On Windows the system's
+    /// own times are multiples of 100 ns.
     fn from(t: std::time::SystemTime) -> Self {
         let clamp = |d: std::time::Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
         match t.duration_since(std::time::UNIX_EPOCH) {
@@ -235,7 +236,8 @@ mod tests {
 
     #[test]
     fn times_survive_the_system_clock() {
-        for t in [0, 1, -1, 1_700_000_000_123_456_789, -1_000_000_001] {
+        // Multiples of 100: Windows' clock counts in 100 ns.
+        for t in [0, 100, -100, 1_700_000_000_123_456_700, -1_000_000_100] {
             let sys: std::time::SystemTime = Time(t).into();
             assert_eq!(Time::from(sys), Time(t));
         }
