@@ -49,15 +49,20 @@
 #![deny(unused_must_use)]
 #![deny(unsafe_code)]
 
+pub mod agent;
+pub mod config;
 pub mod control;
 pub mod drive;
 pub mod error;
 pub mod flush;
+pub mod health;
 pub mod journal;
 pub mod monitor;
 pub mod mount;
 pub mod namespace;
 pub mod node;
+pub mod platform;
+pub mod policy;
 pub mod ranges;
 pub mod read;
 pub mod remote;

@@ -1,0 +1,580 @@
+//! The process that holds drives: which there are, what they do, and what of that outlives it.
+//!
+//! A drive of the table is being mounted, held, or failed; a failed one stays, as a problem, and is tried
+//! again with growing pauses. The settings list the drives that the user mounted and did not unmount, so
+//! an agent that starts again has them again. A drive whose mount is taken away from outside leaves the
+//! table but not the settings: the system does that when it shuts down, and then the drive shall be back
+//! after the restart.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use futures::future::join_all;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    config::{self, DriveConfig, Home, Settings},
+    control::api::{DriveState, DriveStatus, Pending, Rate, Status, VERSION},
+    error::{Error, Kind, Result},
+    health,
+    node::Time,
+    policy::Pause,
+};
+
+mod held;
+mod lock;
+mod run;
+mod serve;
+
+pub use held::{Held, Holder, Wanted};
+pub use lock::HomeLock;
+pub use run::{First, run};
+
+/// The pause before a drive that failed to mount is tried again: the first, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(300));
+
+/// How long an ending agent waits for programs that still use a drive.
+const BUSY: Duration = Duration::from_secs(3);
+
+/// All drives of one home.
+pub struct Agent {
+    home: Home,
+    holder: Arc<dyn Holder>,
+    /// Protects the table and nothing else; never held while waiting. Where both are taken,
+    /// `settings` comes first.
+    table: Mutex<Table>,
+    /// One writer of the settings' file at a time.
+    settings: tokio::sync::Mutex<()>,
+    /// Counts changes of the table, for those who wait for one.
+    changed: watch::Sender<u64>,
+    /// Becomes true when a client asks the agent to end.
+    quit: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Table {
+    drives: BTreeMap<String, Entry>,
+    /// The agent is on its way out: no new drives.
+    ending: bool,
+}
+
+struct Entry {
+    config: DriveConfig,
+    /// Whether the settings list it.
+    keep: bool,
+    slot: Slot,
+}
+
+#[derive(Clone)]
+enum Slot {
+    Mounting,
+    Held(Arc<dyn Held>),
+    /// On its way out; still answers.
+    Leaving(Arc<dyn Held>),
+    Failed {
+        why: Arc<Error>,
+        again: Instant,
+        pause: Duration,
+    },
+}
+
+/// Which drives a request means.
+enum Which<'a> {
+    All,
+    One(&'a str),
+}
+
+impl<'a> From<&'a Option<String>> for Which<'a> {
+    fn from(drive: &'a Option<String>) -> Self {
+        drive.as_deref().map_or(Which::All, Which::One)
+    }
+}
+
+impl Agent {
+    /// An agent without drives. The caller holds the home's [`HomeLock`].
+    pub fn new(home: Home, holder: Arc<dyn Holder>) -> Agent {
+        Agent {
+            home,
+            holder,
+            table: Mutex::default(),
+            settings: tokio::sync::Mutex::default(),
+            changed: watch::Sender::new(0),
+            quit: watch::Sender::new(false),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Changes a drive's entry, if it is still there.
+    fn set(&self, name: &str, slot: Slot) {
+        if let Some(entry) = self.table().drives.get_mut(name) {
+            entry.slot = slot;
+        }
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    fn forget(&self, name: &str) {
+        self.table().drives.remove(name);
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    /// Takes the drives of the settings into the table; [`Agent::mount_listed`] mounts them.
+    fn list(&self, settings: &Settings) {
+        for config in &settings.drives {
+            let failed = config::check_name(&config.name).err();
+            let slot = match failed {
+                None => Slot::Mounting,
+                Some(e) => {
+                    Slot::Failed { why: Arc::new(e), again: Instant::now() + RETRY.1 * 1_000, pause: RETRY.1 }
+                }
+            };
+            let entry = Entry { config: config.clone(), keep: true, slot };
+            self.table().drives.insert(config.name.clone(), entry);
+        }
+    }
+
+    /// Mounts what [`Agent::list`] put there. One that fails becomes a problem and stops no other.
+    async fn mount_listed(&self) {
+        let mounting = |entry: &Entry| matches!(entry.slot, Slot::Mounting).then(|| entry.config.clone());
+        let wanted: Vec<DriveConfig> = self.table().drives.values().filter_map(mounting).collect();
+        join_all(wanted.into_iter().map(|config| self.try_again(config, RETRY.0))).await;
+    }
+
+    async fn try_again(&self, config: DriveConfig, pause: Duration) {
+        let name = config.name.clone();
+        match self.hold(config).await {
+            Ok(held) => self.set(&name, Slot::Held(held)),
+            Err(e) => {
+                tracing::warn!(drive = name, "not mounted: {e}");
+                self.set(&name, Slot::Failed { why: Arc::new(e), again: Instant::now() + pause, pause });
+            }
+        }
+    }
+
+    async fn hold(&self, config: DriveConfig) -> Result<Arc<dyn Held>> {
+        let state_dir = self.home.drive(&config.name);
+        let (dir, url) = (state_dir.clone(), config.url.clone());
+        blocking(move || claim(&dir, &url)).await?;
+        let pause = config.pause;
+        let held = self.holder.hold(Wanted { drive: config, state_dir }).await?;
+        match pause {
+            Pause::No => {}
+            Pause::Until(end) if !pause.holds(Time::now()) => tracing::debug!("a pause ended at {end:?}"),
+            Pause::Until(end) => held.pause(Some(end)).await,
+            Pause::Forever => held.pause(None).await,
+        }
+        Ok(held)
+    }
+
+    /// Mounts a remote. Answers the drive's name and whether it was mounted there already.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] if the name or the mount point is in use, [`Kind::Invalid`] for a bad name, and all
+    /// that mounting can fail with.
+    pub async fn mount(
+        &self,
+        url: &str,
+        mountpoint: &Path,
+        name: Option<&str>,
+        read_only: bool,
+        keep: bool,
+    ) -> Result<(String, bool)> {
+        if let Some(name) = name {
+            config::check_name(name)?;
+        }
+        let (config, before) = {
+            let mut table = self.table();
+            if table.ending {
+                return Err(
+                    Error::new(Kind::Busy, "the agent is about to end").remedy("try again in a moment")
+                );
+            }
+            let name = match place(&table, url, mountpoint, name)? {
+                Place::Already(name) => return Ok((name, true)),
+                Place::Named(name) => name,
+                Place::Free => self.free_name(&table, url),
+            };
+            let mountpoint = mountpoint.to_owned();
+            let config = DriveConfig { name, url: url.to_owned(), mountpoint, read_only, pause: Pause::No };
+            let entry = Entry { config: config.clone(), keep, slot: Slot::Mounting };
+            let before = table.drives.insert(config.name.clone(), entry);
+            (config, before)
+        };
+        let name = config.name.clone();
+        match self.hold(config).await {
+            Ok(held) => self.set(&name, Slot::Held(held)),
+            Err(e) => {
+                // The user is told now and can act; a drive that was listed before goes on being a problem.
+                self.forget(&name);
+                if let Some(before) = before {
+                    self.table().drives.insert(name, before);
+                }
+                return Err(e);
+            }
+        }
+        tracing::info!(drive = name, url, "mounted at {}", mountpoint.display());
+        self.save().await?;
+        Ok((name, false))
+    }
+
+    /// The first of `bucket`, `bucket-2`, … that is free, or whose state is this remote's.
+    fn free_name(&self, table: &Table, url: &str) -> String {
+        let base = config::name_from_url(url);
+        let mut name = base.clone();
+        for n in 2.. {
+            let in_use = table.drives.get(&name).is_some_and(|e| !replaceable(e, url));
+            if !in_use && owner(&self.home.drive(&name)).is_none_or(|owner| owner == url) {
+                break;
+            }
+            name = format!("{base}-{n}");
+        }
+        name
+    }
+
+    /// Unmounts a drive, by its name or mount point. Answers its name and what still waits.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is none, [`Kind::Busy`] while a program uses it.
+    pub async fn unmount(&self, drive: &str) -> Result<(String, Pending)> {
+        let (name, held) = {
+            let mut table = self.table();
+            let name = find(&table, drive)?;
+            let entry = table.drives.get_mut(&name).ok_or_else(|| no_drive(drive))?;
+            match entry.slot.clone() {
+                Slot::Held(held) => {
+                    entry.slot = Slot::Leaving(held.clone());
+                    (name, Some(held))
+                }
+                Slot::Failed { .. } => (name, None),
+                Slot::Mounting | Slot::Leaving(_) => {
+                    return Err(Error::new(Kind::Busy, "the drive is just being mounted or unmounted")
+                        .at(name)
+                        .remedy("try again in a moment"));
+                }
+            }
+        };
+        let mut pending = Pending::default();
+        if let Some(held) = held {
+            if let Err(e) = held.unmount().await {
+                self.set(&name, Slot::Held(held));
+                return Err(e);
+            }
+            pending = held.status().await.pending;
+        }
+        self.forget(&name);
+        self.save().await?;
+        tracing::info!(drive = name, waiting = pending.files, "unmounted");
+        Ok((name, pending))
+    }
+
+    /// All drives as they are now.
+    pub async fn status(&self) -> Status {
+        let entries: Vec<(DriveConfig, Slot)> =
+            self.table().drives.values().map(|e| (e.config.clone(), e.slot.clone())).collect();
+        let mut drives = Vec::with_capacity(entries.len());
+        for (config, slot) in entries {
+            drives.push(match slot {
+                Slot::Held(held) | Slot::Leaving(held) => held.status().await,
+                Slot::Mounting => absent(&config, DriveState::Syncing, None),
+                Slot::Failed { why, .. } => absent(&config, DriveState::Problem, Some(&why)),
+            });
+        }
+        Status { version: VERSION, drives }
+    }
+
+    /// The held drives that are meant.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is no such drive, [`Kind::Busy`] if one that is meant is not mounted.
+    fn held(&self, which: Which<'_>) -> Result<Vec<(String, Arc<dyn Held>)>> {
+        let table = self.table();
+        let names = match which {
+            Which::All => table.drives.keys().cloned().collect(),
+            Which::One(drive) => vec![find(&table, drive)?],
+        };
+        let mut held = Vec::new();
+        for name in names {
+            match table.drives.get(&name).map(|e| &e.slot) {
+                Some(Slot::Held(h) | Slot::Leaving(h)) => held.push((name, h.clone())),
+                Some(Slot::Mounting) => {
+                    return Err(Error::new(Kind::Busy, "the drive is still being mounted")
+                        .at(name)
+                        .remedy("try again in a moment"));
+                }
+                Some(Slot::Failed { why, .. }) => {
+                    return Err(Error::new(Kind::Busy, format!("the drive is not mounted: {}", why.cause()))
+                        .at(name)
+                        .remedy(why.remedy_text().unwrap_or("see `lacuna status`")));
+                }
+                None => {}
+            }
+        }
+        Ok(held)
+    }
+
+    async fn flush(&self, which: Which<'_>) -> Result<()> {
+        let held = self.held(which)?;
+        let flushes = held.iter().map(|(name, held)| async move { (name, held.flush().await) });
+        let mut failed: Vec<(&String, Error)> = Vec::new();
+        for (name, done) in join_all(flushes).await {
+            failed.extend(done.err().map(|e| (name, e)));
+        }
+        match failed.len() {
+            0 => Ok(()),
+            1 => failed.pop().map_or(Ok(()), |(_, e)| Err(e)),
+            _ => {
+                let kind = failed[0].1.kind();
+                let causes: Vec<String> = failed.iter().map(|(name, e)| format!("{name}: {e}")).collect();
+                Err(Error::new(kind, causes.join("; ")))
+            }
+        }
+    }
+
+    /// Holds or lets go, and remembers it for the next life.
+    async fn pause(&self, which: Which<'_>, pause: Pause) -> Result<()> {
+        let held = match which {
+            // A drive that is not mounted sends nothing now; the setting below holds it later.
+            Which::All => self.held_now(),
+            Which::One(_) => self.held(which)?,
+        };
+        for (name, held) in &held {
+            match pause {
+                Pause::No => held.resume().await,
+                Pause::Until(end) => held.pause(Some(end)).await,
+                Pause::Forever => held.pause(None).await,
+            }
+            if let Some(entry) = self.table().drives.get_mut(name) {
+                entry.config.pause = pause;
+            }
+        }
+        self.save().await
+    }
+
+    fn held_now(&self) -> Vec<(String, Arc<dyn Held>)> {
+        let table = self.table();
+        let held = |(name, entry): (&String, &Entry)| match &entry.slot {
+            Slot::Held(held) => Some((name.clone(), held.clone())),
+            _ => None,
+        };
+        table.drives.iter().filter_map(held).collect()
+    }
+
+    /// Writes the list of drives. What another version put into the settings stays.
+    async fn save(&self) -> Result<()> {
+        let _one_writer = self.settings.lock().await;
+        let drives: Vec<DriveConfig> =
+            self.table().drives.values().filter(|e| e.keep).map(|e| e.config.clone()).collect();
+        let file = self.home.settings();
+        blocking(move || {
+            let mut settings = Settings::load(&file)?;
+            if settings.drives == drives {
+                return Ok(());
+            }
+            settings.drives = drives;
+            settings.save(&file)
+        })
+        .await
+    }
+
+    /// Looks after the drives: those whose mount is gone leave, those that failed are tried again.
+    async fn tend(self: &Arc<Self>) {
+        let gone: Vec<_> = self.held_now().into_iter().filter(|(_, held)| !held.is_alive()).collect();
+        for (name, held) in gone {
+            tracing::info!(drive = name, "unmounted from outside");
+            self.forget(&name);
+            held.close().await;
+        }
+        let now = Instant::now();
+        let mut table = self.table();
+        if table.ending {
+            return;
+        }
+        for entry in table.drives.values_mut() {
+            if let Slot::Failed { again, pause, .. } = entry.slot
+                && again <= now
+            {
+                entry.slot = Slot::Mounting;
+                let (agent, config) = (self.clone(), entry.config.clone());
+                // Not waited for: a remote that does not answer must not keep others from being looked after.
+                tokio::spawn(async move { agent.try_again(config, (pause * 2).min(RETRY.1)).await });
+            }
+        }
+    }
+
+    /// Unmounts everything, for good. What is pending stays in the journals; answers which drives have
+    /// some. The settings keep all drives, for the next life.
+    pub async fn end(&self) -> Vec<(String, Pending)> {
+        self.table().ending = true;
+        // Mounts and unmounts under way come to their end first, or would be left half done.
+        let mut changed = self.changed.subscribe();
+        let under_way =
+            |t: &Table| t.drives.values().any(|e| matches!(e.slot, Slot::Mounting | Slot::Leaving(_)));
+        let settled = async {
+            while under_way(&self.table()) {
+                if changed.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(BUSY * 3, settled).await.is_err() {
+            tracing::warn!("a mount that is under way is given up");
+        }
+        let held = self.held_now();
+        for (name, held) in &held {
+            self.set(name, Slot::Leaving(held.clone()));
+        }
+        let ends = held.into_iter().map(|(name, held)| async move {
+            leave(&name, &*held).await;
+            let pending = held.status().await.pending;
+            (name, pending)
+        });
+        let mut waiting = join_all(ends).await;
+        for (name, _) in &waiting {
+            self.forget(name);
+        }
+        waiting.retain(|(_, pending)| *pending != Pending::default());
+        for (name, pending) in &waiting {
+            tracing::info!(
+                drive = name,
+                files = pending.files,
+                bytes = pending.bytes,
+                "waits for the next mount"
+            );
+        }
+        waiting
+    }
+}
+
+/// Unmounts; if programs hold on to the drive, stops it all the same after a while. Their next access
+/// fails then, and the next mount at that place takes the dead one away.
+async fn leave(name: &str, held: &dyn Held) {
+    let deadline = Instant::now() + BUSY;
+    loop {
+        match held.unmount().await {
+            Ok(()) => return,
+            Err(e) if e.kind() == Kind::Busy && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Err(e) => {
+                tracing::warn!(drive = name, "left without unmounting: {e}");
+                return held.close().await;
+            }
+        }
+    }
+}
+
+/// What a drive that is not there shows.
+fn absent(config: &DriveConfig, state: DriveState, why: Option<&Error>) -> DriveStatus {
+    DriveStatus {
+        name: config.name.clone(),
+        remote: config.url.clone(),
+        mountpoint: config.mountpoint.display().to_string(),
+        state,
+        pending: Pending::default(),
+        sent_bytes: 0,
+        received_bytes: 0,
+        rate: Rate::default(),
+        queue: Vec::new(),
+        problems: why.map(|e| health::problem_of("mount-failed", e)).into_iter().collect(),
+    }
+}
+
+/// Where a new mount goes in the table.
+#[derive(PartialEq, Eq, Debug)]
+enum Place {
+    /// It is there.
+    Already(String),
+    /// Under this name, which is free or a failed drive's of the same remote.
+    Named(String),
+    /// Under any name that is free.
+    Free,
+}
+
+/// Whether a new mount may take the entry's place: the same drive, which failed before.
+fn replaceable(entry: &Entry, url: &str) -> bool {
+    matches!(entry.slot, Slot::Failed { .. }) && entry.config.url == url
+}
+
+/// Whether and where a mount may be made; pure.
+fn place(table: &Table, url: &str, mountpoint: &Path, name: Option<&str>) -> Result<Place> {
+    let mut place = name.map_or(Place::Free, |name| Place::Named(name.to_owned()));
+    for (have, entry) in &table.drives {
+        let same_place = entry.config.mountpoint == mountpoint;
+        let same_name = name.is_some_and(|name| name == have);
+        if !same_place && !same_name {
+            continue;
+        }
+        if same_place && (same_name || name.is_none()) && entry.config.url == url {
+            match entry.slot {
+                Slot::Held(_) => return Ok(Place::Already(have.clone())),
+                Slot::Failed { .. } => place = Place::Named(have.clone()),
+                Slot::Mounting | Slot::Leaving(_) => {}
+            }
+        }
+        if !replaceable(entry, url) || (same_place && name.is_some() && !same_name) {
+            let (what, at) = if same_place {
+                ("mount point", mountpoint.display().to_string())
+            } else {
+                ("name", have.clone())
+            };
+            let cause = format!("this {what} is in use by the drive '{have}' ({})", entry.config.url);
+            return Err(Error::new(Kind::Busy, cause)
+                .at(at)
+                .remedy(format!("choose another {what}, or first: lacuna unmount {have}")));
+        }
+    }
+    Ok(place)
+}
+
+/// The name of the drive that is meant by a name or a mount point.
+fn find(table: &Table, drive: &str) -> Result<String> {
+    if table.drives.contains_key(drive) {
+        return Ok(drive.to_owned());
+    }
+    let at = Path::new(drive);
+    let by_place = table.drives.iter().find(|(_, entry)| entry.config.mountpoint == at);
+    by_place.map(|(name, _)| name.clone()).ok_or_else(|| no_drive(drive))
+}
+
+fn no_drive(drive: &str) -> Error {
+    Error::new(Kind::NotFound, "no drive has this name or mount point")
+        .at(drive)
+        .remedy("`lacuna status` shows the drives")
+}
+
+/// The file in a drive's folder that says whose journal and cache lie there.
+fn owner_file(state_dir: &Path) -> PathBuf {
+    state_dir.join("remote.url")
+}
+
+fn owner(state_dir: &Path) -> Option<String> {
+    std::fs::read_to_string(owner_file(state_dir)).ok().map(|url| url.trim_end().to_owned())
+}
+
+/// Makes a drive's folder, or checks that what lies there is of the same remote: a journal must never
+/// be replayed into another bucket.
+fn claim(state_dir: &Path, url: &str) -> Result<()> {
+    let fail = |e| Error::io("can't make the drive's folder", e).at(state_dir.display());
+    crate::platform::private_dir(state_dir).map_err(fail)?;
+    match owner(state_dir) {
+        None => config::write_atomic(&owner_file(state_dir), url.as_bytes()).map_err(fail),
+        Some(owner) if owner == url => Ok(()),
+        Some(owner) => Err(Error::new(Kind::Invalid, format!("this name belongs to a drive of {owner}"))
+            .at(state_dir.display())
+            .remedy("give this drive another name: --name N")),
+    }
+}
+
+/// Runs what waits for the disk where that holds up nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(e) => Err(Error::new(Kind::Other, format!("a task broke: {e}"))),
+    }
+}

@@ -1,0 +1,18 @@
+use super::*;
+
+#[test]
+fn there_is_room_where_tests_write() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(free_space(dir.path()).unwrap() > 0);
+    assert!(free_space(&dir.path().join("not-there")).is_err());
+}
+
+#[test]
+fn private_folders_are_made_with_their_parents_and_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("a/b");
+    private_dir(&deep).unwrap();
+    private_dir(&deep).unwrap();
+    assert!(deep.is_dir());
+    sync_dir(&deep).unwrap();
+}
