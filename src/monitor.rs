@@ -24,7 +24,7 @@ use crate::{
 const RECEIPTS: usize = 10_000;
 
 /// How a pause ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pause {
     /// By `resume` only.
     Resume,
@@ -64,13 +64,12 @@ struct State {
 /// What survives a restart of it.
 #[derive(Default, Serialize, Deserialize)]
 struct Saved {
-    pause: Option<Pause>,
     problems: Vec<Problem>,
 }
 
 /// See the module's text.
 pub struct Monitor {
-    /// Where pause and problems are kept over restarts.
+    /// Where the list of conflicts is kept over restarts.
     file: PathBuf,
     /// Moments only.
     state: Mutex<State>,
@@ -94,8 +93,8 @@ impl Drop for Forcing<'_> {
 }
 
 impl Monitor {
-    /// Takes up what was known before the last end. A damaged file costs the pause and the list of old
-    /// problems, no data, and is said in the log.
+    /// Takes up what was known before the last end. A damaged file costs the list of old
+    /// conflicts, no data, and is said in the log.
     pub fn open(file: PathBuf) -> Self {
         let saved = match std::fs::read(&file) {
             Ok(json) => serde_json::from_slice(&json).unwrap_or_else(|e| {
@@ -107,7 +106,7 @@ impl Monitor {
         let problems = saved.problems.into_iter().map(|p| ((p.code.clone(), p.path.clone()), p)).collect();
         Monitor {
             file,
-            state: Mutex::new(State { pause: saved.pause, problems, ..State::default() }),
+            state: Mutex::new(State { problems, ..State::default() }),
             forcing: AtomicUsize::new(0),
             tries: watch::Sender::new(0),
             pull_bell: Notify::new(),
@@ -121,7 +120,6 @@ impl Monitor {
 
     fn save(&self, state: &State) {
         let saved = Saved {
-            pause: state.pause,
             problems: state.problems.values().filter(|p| p.code == "conflict").cloned().collect(),
         };
         let write = || -> std::io::Result<()> {
@@ -130,16 +128,13 @@ impl Monitor {
             std::fs::rename(&new, &self.file)
         };
         if let Err(e) = write() {
-            tracing::warn!(file = %self.file.display(), error = %e, "problems and pause are not kept");
+            tracing::warn!(file = %self.file.display(), error = %e, "problems are not kept");
         }
     }
 
     /// Holds all sending.
     pub fn pause(&self, pause: Option<Pause>) {
-        let mut state = self.state();
-        state.pause = pause;
-        self.save(&state);
-        drop(state);
+        self.state().pause = pause;
         self.changed.notify_waiters();
     }
 

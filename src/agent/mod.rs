@@ -27,11 +27,13 @@ use crate::{
 
 mod held;
 mod lock;
+mod mounted;
 mod run;
 mod serve;
 
 pub use held::{Held, Holder, Wanted};
 pub use lock::HomeLock;
+pub use mounted::Mounter;
 pub use run::{First, run};
 
 /// The pause before a drive that failed to mount is tried again: the first, and the longest.

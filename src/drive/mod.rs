@@ -132,7 +132,7 @@ impl Drive {
         &self.options
     }
 
-    /// Holds all sending, until a time or until [`Drive::resume`]; over restarts too.
+    /// Holds all sending, until a time or until [`Drive::resume`]. The agent keeps it over restarts.
     pub fn pause(&self, until: Option<Time>) {
         self.monitor.pause(Some(until.map_or(Pause::Resume, Pause::Until)));
     }

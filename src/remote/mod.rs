@@ -104,12 +104,6 @@ pub trait Source: Send + Sync {
 
     /// Reads `range` (bytes), all of it.
     fn read(&self, range: Range<u64>) -> io::Result<Bytes>;
-
-    /// Called once, when the upload is complete and before the commit; must be durable when it returns.
-    fn composed(&self, content: Content) -> io::Result<()> {
-        let _ = content;
-        Ok(())
-    }
 }
 
 /// A new content in terms of an old one: each byte comes from the source where `dirty`, else from

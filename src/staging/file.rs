@@ -172,6 +172,28 @@ impl StagedFile {
         }
     }
 
+    /// Whether the remote lacks anything of it: [`Coverage::changed`] without the ranges.
+    pub fn is_changed(&self) -> bool {
+        self.lock().state.changed()
+    }
+
+    /// How many bytes the base has not, those in flight included.
+    pub fn dirty_bytes(&self) -> u64 {
+        self.lock().state.all_dirty().bytes()
+    }
+
+    /// The generation that is frozen and neither committed nor thawed.
+    pub fn in_flight(&self) -> Option<u64> {
+        self.lock().state.flight.as_ref().map(|f| f.generation)
+    }
+
+    /// The parts of `range` that a read would have to fetch: not here, and in the base.
+    pub fn gaps(&self, range: Range<u64>) -> Vec<Range<u64>> {
+        let i = self.lock();
+        let end = range.end.min(i.state.base_limit).min(i.state.size);
+        if range.start >= end { Vec::new() } else { i.state.present.gaps(range.start..end) }
+    }
+
     /// Writes all of `data` and answers where. When it returns the bytes survive the death of the process.
     pub fn write(&self, at: At, data: &[u8], now: Time) -> Result<Range<u64>> {
         let mut i = self.lock();

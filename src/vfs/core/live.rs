@@ -178,7 +178,7 @@ impl Core {
         // table and the judge.
         let idle = match &l.file {
             None => true,
-            Some(f) => Arc::strong_count(f) == 1 && !f.is_marked() && !f.staged.is_in_flight(),
+            Some(f) => Arc::strong_count(f) == 1 && !f.is_marked() && f.staged.in_flight().is_none(),
         };
         if idle {
             let had = l.file.take().is_some();

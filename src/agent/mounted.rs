@@ -1,0 +1,84 @@
+//! The agent's drives as they are: an engine [`Drive`] and its mount.
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+
+use super::held::{Held, Holder, Wanted};
+use crate::{
+    control::api::{DriveStatus, FileInfo},
+    drive::{Drive, Options},
+    error::Result,
+    mount::{self, MountOptions, Mounted},
+    node::Time,
+};
+
+/// Opens drives and mounts them in this system's way.
+pub struct Mounter;
+
+struct MountedDrive {
+    drive: Arc<Drive>,
+    mounted: Mounted,
+}
+
+#[async_trait]
+impl Holder for Mounter {
+    async fn hold(&self, wanted: Wanted) -> Result<Arc<dyn Held>> {
+        let config = wanted.drive;
+        let at = Path::new(&config.mountpoint).to_owned();
+        let mut options = Options::new(&config.name, &config.url, &at, &wanted.state_dir);
+        options.read_only = config.read_only;
+        let drive = Drive::open(options).await?;
+        let mount_options = MountOptions { name: config.name.clone(), read_only: config.read_only };
+        let vfs = drive.vfs();
+        let runtime = tokio::runtime::Handle::current();
+        match crate::read::blocking(move || mount::mount(vfs, &at, &mount_options, runtime)).await {
+            Ok(mounted) => Ok(Arc::new(MountedDrive { drive, mounted })),
+            Err(e) => {
+                drive.close().await;
+                Err(e)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Held for MountedDrive {
+    async fn status(&self) -> DriveStatus {
+        self.drive.status()
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.drive.flush().await
+    }
+
+    async fn pause(&self, until: Option<Time>) {
+        self.drive.pause(until);
+    }
+
+    async fn resume(&self) {
+        self.drive.resume();
+    }
+
+    async fn info(&self, path: &str) -> Result<FileInfo> {
+        self.drive.info(path).await
+    }
+
+    async fn evict(&self, path: &str) -> Result<u64> {
+        self.drive.evict(path).await
+    }
+
+    async fn unmount(&self) -> Result<()> {
+        tokio::task::block_in_place(|| self.mounted.unmount())?;
+        self.drive.close().await;
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.drive.close().await;
+    }
+
+    fn is_alive(&self) -> bool {
+        self.mounted.is_alive()
+    }
+}

@@ -1,0 +1,146 @@
+//! What of the tree differs from the remote, and what was sent of it.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    Namespace, Node, Pending,
+    row::{self, id_of, id_sql, ino_of, sql},
+};
+use crate::{
+    error::Result,
+    node::{Content, Ino, Kind, Meta, NodeId},
+    remote::{Body, RemoteNode, Version},
+};
+
+type Sql<T> = rusqlite::Result<T>;
+
+impl Namespace {
+    /// About `limit` of what differs, with every new folder that they need. Draws the remote's numbers
+    /// of new nodes, for good.
+    pub fn pending(&self, limit: usize) -> Result<Vec<Pending>> {
+        self.change(|tx| {
+            let mut nodes = row::pending(tx, limit)?;
+            let mut have: HashSet<Ino> = nodes.iter().map(|n| n.ino).collect();
+            let mut i = 0;
+            while let Some(parent) = nodes.get(i).map(|n| n.parent) {
+                if let Some(parent) = parent
+                    && have.insert(parent)
+                    && let Some(above) = row::get(tx, parent)?
+                    && above.synced.is_none()
+                {
+                    nodes.push(above);
+                }
+                i += 1;
+            }
+            let mut out = Vec::with_capacity(nodes.len());
+            for node in &nodes {
+                out.push(put(tx, node)?);
+            }
+            let mut q = tx.prepare_cached("SELECT rid, version, s_parent, s_name FROM tombstones LIMIT ?")?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = q.query_map([limit], |r| {
+                Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?, r.get::<_, i64>(2)?, r.get::<_, String>(3)?))
+            })?;
+            for r in rows {
+                let (rid, version, parent, name) = r?;
+                let replaced_by = at_place(tx, parent, &name)?;
+                let expect = Version(version.cast_unsigned());
+                out.push(Pending::Remove { id: id_of(rid), expect, replaced_by });
+            }
+            Ok(out)
+        })
+    }
+
+    /// How many nodes differ.
+    pub fn pending_count(&self) -> Result<u64> {
+        let count = "SELECT (SELECT count(*) FROM nodes WHERE pending = 1) + (SELECT count(*) FROM tombstones)";
+        Ok(self.db().prepare_cached(count)?.query_row([], |r| r.get::<_, i64>(0))?.unsigned_abs())
+    }
+
+    /// Notes that the remote has committed exactly `what`. What changed here since stays pending.
+    pub fn published(&self, what: &Pending, version: Version, content: Option<Content>) -> Result<()> {
+        self.change(|tx| {
+            match what {
+                Pending::Remove { id, .. } => row::unbury(tx, *id)?,
+                Pending::Put { ino, id, parent, name, meta, kind, target, have, .. } => {
+                    let body = match kind {
+                        Kind::Dir => Body::Dir,
+                        Kind::Symlink => Body::Symlink(target.clone().unwrap_or_default()),
+                        Kind::File => Body::File(content.or(*have).unwrap_or(Content::EMPTY)),
+                    };
+                    let (parent, name, meta) = (*parent, name.clone(), *meta);
+                    let now = RemoteNode { id: *id, parent, name, version, meta, body };
+                    match row::get(tx, *ino)? {
+                        Some(node) if node.parent.is_some() || *ino == Ino::ROOT => {
+                            row::set_synced(tx, *ino, &now)?;
+                            row::judge(tx, *ino)?;
+                        }
+                        // Unlinked while it was on its way: now the remote has it, and must lose it.
+                        gone => {
+                            if gone.is_some() {
+                                row::set_synced(tx, *ino, &now)?;
+                            }
+                            row::bury(tx, &now)?;
+                        }
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn put(db: &Connection, node: &Node) -> Sql<Pending> {
+    let id = row::remote_id(db, node.ino)?;
+    let (parent, mut needs) = match node.parent {
+        None => (NodeId::ROOT, Vec::new()),
+        Some(parent) => {
+            let id = row::remote_id(db, parent)?;
+            let known: bool = db
+                .prepare_cached("SELECT s_version IS NOT NULL FROM nodes WHERE ino = ?")?
+                .query_row([sql(parent)], |r| r.get(0))?;
+            (id, if known { Vec::new() } else { vec![id] })
+        }
+    };
+    if node.parent.is_some() {
+        // Whoever is in this place at the remote must leave it in the same batch.
+        let place = params![id_sql(parent), node.name.as_str()];
+        let leaving = [
+            "SELECT rid FROM tombstones WHERE s_parent = ? AND s_name = ?",
+            "SELECT rid FROM nodes WHERE s_version IS NOT NULL AND s_parent = ? AND s_name = ? AND pending = 1",
+        ];
+        for q in leaving {
+            let mut q = db.prepare_cached(q)?;
+            for other in q.query_map(place, |r| r.get(0).map(id_of))? {
+                let other = other?;
+                if other != id {
+                    needs.push(other);
+                }
+            }
+        }
+    }
+    Ok(Pending::Put {
+        ino: node.ino,
+        id,
+        expect: node.synced.as_ref().map(|s| s.version),
+        parent,
+        name: node.name.clone(),
+        meta: Meta { mode: node.mode, uid: node.uid, gid: node.gid, mtime: node.mtime, btime: node.btime },
+        kind: node.kind,
+        target: node.target.clone(),
+        have: row::content(node),
+        data_dirty: node.data_dirty,
+        needs,
+    })
+}
+
+/// The node that is here in the place that the remote knows by its folder's number and a name.
+fn at_place(db: &Connection, parent: i64, name: &str) -> Sql<Option<Ino>> {
+    let mut q = db.prepare_cached(
+        "SELECT n.ino FROM nodes n JOIN nodes p ON n.parent = p.ino \
+         WHERE p.rid = ? AND (p.parent IS NOT NULL OR p.ino = 1) AND n.name = ?",
+    )?;
+    q.query_row(params![parent, name], |r| r.get(0).map(ino_of)).optional()
+}
