@@ -97,6 +97,14 @@ pub struct Listing {
 /// Gives the bytes of one instant of a file (a flush generation) while programs go on writing.
 /// Ranges of [`Composition::dirty`] and [`Composition::local`] may be asked for, no others.
 pub trait Source: Send + Sync {
+    /// Told which content the composition became: called once, when the upload is complete and before the
+    /// commit, by the remote's `publish`; must be durable when it returns. After a crash or a lost answer it
+    /// tells whether a version at the remote is our own.
+    fn composed(&self, content: Content) -> io::Result<()> {
+        let _ = content;
+        Ok(())
+    }
+
     /// Reads `range` (bytes), all of it.
     fn read(&self, range: Range<u64>) -> io::Result<Bytes>;
 }

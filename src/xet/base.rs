@@ -1,0 +1,283 @@
+//! A content that is being edited: its segments, and the hashes of its chunks as far as they are needed.
+
+use std::{collections::HashMap, ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use xet_core_structures::{
+    merklehash::{MerkleHash, compute_data_hash},
+    metadata_shard::{chunk_verification::range_hash_from_chunks, file_structs::FileDataSequenceEntry},
+};
+
+use super::{
+    Inner, cas_error, damaged,
+    known::Rows,
+    outline::Outline,
+    packer::Part,
+    reader,
+    tree::{Node, Tree},
+};
+use crate::{error::Result, node::Content};
+
+/// Hashes of at most so many segments are kept in memory.
+const SEGMENTS_HELD: usize = 32;
+
+pub(super) struct Base {
+    inner: Arc<Inner>,
+    content: Content,
+    segments: Vec<FileDataSequenceEntry>,
+    /// Where each segment starts in the file, and where the last ends.
+    starts: Vec<u64>,
+    /// One for each segment, or none at all where the remote does not tell them.
+    verification: Vec<MerkleHash>,
+    outline: Option<Outline>,
+    /// Where each node of the outline starts.
+    nodes: Vec<u64>,
+    held: HashMap<usize, Arc<List>>,
+    chunk: Option<(u64, Bytes)>,
+    /// Bytes fetched from the remote: data and metadata.
+    pub fetched: u64,
+}
+
+/// The chunks of a segment.
+struct List {
+    rows: Rows,
+    /// Where each chunk starts in the file, and where the last ends.
+    starts: Vec<u64>,
+}
+
+/// A chunk of the base.
+pub(super) struct Old {
+    pub range: Range<u64>,
+    hash: MerkleHash,
+}
+
+impl Base {
+    /// Learns the segments of `content`, and its outline if there is one.
+    pub async fn open(inner: Arc<Inner>, content: Content) -> Result<Base> {
+        let mut fetched = 0;
+        let known = inner.known.file(&content.id);
+        let (info, outline) = match known {
+            Some((info, outline)) => (info, outline.and_then(|o| Outline::decode(&o, &content))),
+            None => {
+                let info = inner
+                    .client
+                    .get_file_reconstruction_info(&content.id.merkle())
+                    .await
+                    .map_err(|e| cas_error(format!("looking up the segments of {}", content.id), e))?;
+                let (info, _) = info.ok_or_else(|| damaged(&content, "the store does not have it"))?;
+                fetched += info.num_bytes().unwrap_or(0);
+                let mut outline = None;
+                if super::outline::level_for(content.size) > 0
+                    && let Some(bytes) = inner.outlines.outline(&content.id).await?
+                {
+                    fetched += bytes.len() as u64;
+                    outline = Outline::decode(&bytes, &content);
+                    if outline.is_none() {
+                        tracing::warn!("the outline of {} is damaged and not used", content.id);
+                    }
+                }
+                (info, outline)
+            }
+        };
+        let mut starts = vec![0];
+        let mut end = 0u64;
+        for s in &info.segments {
+            end += u64::from(s.unpacked_segment_bytes);
+            starts.push(end);
+            if s.chunk_index_start >= s.chunk_index_end {
+                return Err(damaged(&content, "one of its segments is empty"));
+            }
+        }
+        let verification: Vec<_> = info.verification.iter().map(|v| v.range_hash).collect();
+        if end != content.size || !verification.is_empty() && verification.len() != info.segments.len() {
+            return Err(damaged(&content, format!("its segments have {end} bytes")));
+        }
+        let nodes = outline.iter().flat_map(|o| &o.nodes).scan(0, |at, n| {
+            *at += n.bytes;
+            Some(*at - n.bytes)
+        });
+        let nodes = nodes.collect();
+        let segments = info.segments;
+        Ok(Base {
+            inner,
+            content,
+            segments,
+            starts,
+            verification,
+            outline,
+            nodes,
+            held: HashMap::new(),
+            chunk: None,
+            fetched,
+        })
+    }
+
+    /// The bytes of each segment.
+    pub fn sizes(&self) -> Vec<u64> {
+        self.segments.iter().map(|s| s.unpacked_segment_bytes.into()).collect()
+    }
+
+    /// The bytes of the file that these segments cover.
+    pub fn span(&self, segments: Range<usize>) -> Range<u64> {
+        self.starts[segments.start]..self.starts[segments.end]
+    }
+
+    /// The level of the outline, 0 without one.
+    pub fn level(&self) -> u8 {
+        self.outline.as_ref().map_or(0, |o| o.level)
+    }
+
+    /// The chunk that holds the byte `at`, which must lie within the file.
+    pub async fn chunk_at(&mut self, at: u64) -> Result<Old> {
+        let list = self.list(self.segment_at(at)).await?;
+        let i = list.starts.partition_point(|&s| s <= at) - 1;
+        Ok(Old { range: list.starts[i]..list.starts[i + 1], hash: list.rows[i].0 })
+    }
+
+    /// The bytes of a chunk, which match its hash. The last one is kept at hand.
+    pub async fn read(&mut self, old: &Old) -> Result<Bytes> {
+        if let Some((start, bytes)) = &self.chunk
+            && *start == old.range.start
+        {
+            return Ok(bytes.clone());
+        }
+        let bytes = reader::read(&self.inner.client, &self.content, old.range.clone()).await?;
+        self.fetched += bytes.len() as u64;
+        if compute_data_hash(&bytes) != old.hash {
+            return Err(damaged(&self.content, format!("bytes {:?} do not match their checksum", old.range)));
+        }
+        self.chunk = Some((old.range.start, bytes.clone()));
+        Ok(bytes)
+    }
+
+    /// The bytes `range`, edges of chunks both, stay as they are: their segments go into `parts`, cut where
+    /// the range cuts them, and their chunks into `tree`.
+    pub async fn keep(&mut self, range: Range<u64>, parts: &mut Vec<Part>, tree: &mut Tree) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        for i in self.segment_at(range.start)..=self.segment_at(range.end - 1) {
+            let whole = self.starts[i] >= range.start && self.starts[i + 1] <= range.end;
+            let entry = &self.segments[i];
+            parts.push(match self.verification.get(i) {
+                Some(&verification) if whole => Part { entry: entry.clone(), verification },
+                _ => {
+                    let (xorb, first) = (entry.xorb_hash, entry.chunk_index_start);
+                    let list = self.list(i).await?;
+                    let from = list.starts.partition_point(|&s| s < range.start);
+                    let to = list.starts.partition_point(|&s| s <= range.end).min(list.rows.len() + 1) - 1;
+                    let rows = &list.rows[from..to];
+                    let hashes: Vec<_> = rows.iter().map(|r| r.0).collect();
+                    let bytes: u32 = rows.iter().map(|r| r.1).sum();
+                    let (start, end) = (first + from as u32, first + to as u32);
+                    Part {
+                        entry: FileDataSequenceEntry::new(xorb, bytes, start, end),
+                        verification: range_hash_from_chunks(&hashes),
+                    }
+                }
+            });
+        }
+        self.grow(range, tree).await
+    }
+
+    /// Puts the chunks of `range` into the tree, by whole nodes of the outline where they fit.
+    async fn grow(&mut self, range: Range<u64>, tree: &mut Tree) -> Result<()> {
+        let mut at = range.start;
+        while at < range.end {
+            let next = self.nodes.partition_point(|&s| s < at);
+            if let Some(outline) = &self.outline
+                && let Some(node) = outline.nodes.get(next)
+                && self.nodes[next] == at
+                && at + node.bytes <= range.end
+                && tree.aligned(outline.level)
+            {
+                tree.push(outline.level, *node);
+                at += node.bytes;
+                continue;
+            }
+            // One by one up to where a node starts.
+            let stop = self.nodes.get(self.nodes.partition_point(|&s| s <= at)).copied().unwrap_or(u64::MAX);
+            let list = self.list(self.segment_at(at)).await?;
+            let first = list.starts.partition_point(|&s| s < at);
+            for &(hash, len) in &list.rows[first..] {
+                if at >= stop.min(range.end) {
+                    break;
+                }
+                tree.push(0, Node::chunk(hash, len.into()));
+                at += u64::from(len);
+            }
+        }
+        Ok(())
+    }
+
+    fn segment_at(&self, at: u64) -> usize {
+        self.starts.partition_point(|&s| s <= at).clamp(1, self.segments.len()) - 1
+    }
+
+    /// The chunks of a segment: known here, or told by the remote, or read.
+    async fn list(&mut self, i: usize) -> Result<Arc<List>> {
+        if let Some(list) = self.held.get(&i) {
+            return Ok(list.clone());
+        }
+        let entry = &self.segments[i];
+        let (xorb, chunks) = (entry.xorb_hash, entry.chunk_index_start..entry.chunk_index_end);
+        let known = self.inner.known.rows(&xorb, chunks.clone()).filter(|rows| self.right(i, rows));
+        let rows = match known {
+            Some(rows) => rows,
+            None => {
+                let told = self.inner.outlines.xorb_chunks(&xorb, chunks.clone()).await?;
+                let rows = match told {
+                    Some(rows) => {
+                        self.fetched += rows.len() as u64 * 40;
+                        rows
+                    }
+                    None => self.hash(i).await?,
+                };
+                if !self.right(i, &rows) {
+                    return Err(damaged(
+                        &self.content,
+                        format!("the chunks of the xorb {xorb} are not as listed"),
+                    ));
+                }
+                self.inner.known.add(&xorb, chunks.start, &rows);
+                rows
+            }
+        };
+        let mut starts = vec![self.starts[i]];
+        starts.extend(rows.iter().scan(self.starts[i], |at, r| {
+            *at += u64::from(r.1);
+            Some(*at)
+        }));
+        let list = Arc::new(List { rows, starts });
+        if self.held.len() >= SEGMENTS_HELD {
+            self.held.clear();
+        }
+        self.held.insert(i, list.clone());
+        Ok(list)
+    }
+
+    /// Whether these can be the chunks of the segment.
+    fn right(&self, i: usize, rows: &Rows) -> bool {
+        let entry = &self.segments[i];
+        let bytes: u64 = rows.iter().map(|r| u64::from(r.1)).sum();
+        rows.len() as u32 == entry.chunk_index_end - entry.chunk_index_start
+            && bytes == u64::from(entry.unpacked_segment_bytes)
+            && self
+                .verification
+                .get(i)
+                .is_none_or(|v| *v == range_hash_from_chunks(&rows.iter().map(|r| r.0).collect::<Vec<_>>()))
+    }
+
+    /// Reads a segment to learn its chunks.
+    async fn hash(&mut self, i: usize) -> Result<Rows> {
+        let (_, parts) = reader::chunks(&self.inner.client, &self.content, self.span(i..i + 1)).await?;
+        self.fetched += parts.iter().map(|p| p.data.len() as u64).sum::<u64>();
+        let hashing = tokio::task::spawn_blocking(move || {
+            parts
+                .iter()
+                .flat_map(|p| p.iter().map(|c| (compute_data_hash(&c), c.len() as u32)).collect::<Rows>())
+                .collect()
+        });
+        hashing.await.map_err(|e| damaged(&self.content, "hashing was given up").because(e))
+    }
+}

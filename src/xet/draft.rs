@@ -1,0 +1,251 @@
+//! One file being composed: what stays of the base, and the windows that are chunked again.
+
+use std::{io, ops::Range, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use xet_core_structures::{
+    merklehash::MerkleHash,
+    metadata_shard::file_structs::{FileDataSequenceHeader, FileVerificationEntry, MDBFileInfo},
+    xorb_object::Chunk,
+};
+use xet_data::deduplication::Chunker;
+
+use super::{
+    Inner,
+    base::Base,
+    compose::{Feed, Plan, fragmented},
+    damaged,
+    outline::{Outline, level_for},
+    packer::{Packer, Part, Slot},
+    tree::{Node, Tree},
+};
+use crate::{
+    error::{Error, Kind, Result},
+    node::Content,
+    remote::{Composition, Receipt, Source},
+};
+
+/// A part of the new file.
+enum Piece {
+    /// Segments of the base.
+    Kept(Vec<Part>),
+    /// A window, whose segments the packer has.
+    New(Slot),
+}
+
+/// A file that is composed and not yet registered.
+pub(super) struct Draft {
+    pieces: Vec<Piece>,
+    tree: Tree,
+    level: u8,
+    size: u64,
+    /// The file is this content, which the remote has.
+    same: Option<Content>,
+    /// Bytes of new chunks.
+    pub new: u64,
+    receipt: Receipt,
+    started: Instant,
+}
+
+/// A file ready to be registered.
+pub(super) struct Sealed {
+    pub content: Content,
+    /// `None` if the remote has it already.
+    pub info: Option<MDBFileInfo>,
+    pub outline: Option<Bytes>,
+    pub new: u64,
+    pub receipt: Receipt,
+    pub started: Instant,
+}
+
+impl Draft {
+    /// Chunks what changed into the packer and lists what stays.
+    pub async fn compose(inner: &Arc<Inner>, packer: &mut Packer, c: &Composition) -> Result<Draft> {
+        let started = Instant::now();
+        let mut plan = Plan::new(c);
+        let mut base = match c.base {
+            Some(base) if plan.limit > 0 && !plan.nothing() => Some(Base::open(inner.clone(), base).await?),
+            _ => None,
+        };
+        let mut level = level_for(c.size);
+        if let Some(base) = &base {
+            if level > 0 {
+                level = level.max(base.level());
+            }
+            if let Some(run) = fragmented(&base.sizes()) {
+                plan.rewrite(base.span(run));
+            }
+        }
+        let mut draft = Draft {
+            pieces: Vec::new(),
+            tree: Tree::new(level),
+            level,
+            size: c.size,
+            same: c.base.filter(|_| plan.nothing()),
+            new: 0,
+            receipt: Receipt { changed: plan.changed(), ..Receipt::default() },
+            started,
+        };
+        packer.begin_file(c.size);
+        if draft.same.is_none() {
+            draft.walk(packer, &plan, &mut base, &c.source).await?;
+        }
+        draft.receipt.reread = base.map_or(0, |b| b.fetched);
+        Ok(draft)
+    }
+
+    /// From the start to the end: keep, window, keep, window.
+    async fn walk(
+        &mut self,
+        packer: &mut Packer,
+        plan: &Plan,
+        base: &mut Option<Base>,
+        source: &Arc<dyn Source>,
+    ) -> Result<()> {
+        let mut at = 0;
+        loop {
+            let opens = plan.opens(at);
+            let start = match (opens, base.as_mut()) {
+                (None, _) => plan.limit,
+                (Some(byte), Some(base)) if byte < plan.base_size => base.chunk_at(byte).await?.range.start,
+                (Some(_), _) => plan.limit,
+            };
+            if let Some(base) = base
+                && start > at
+            {
+                let mut parts = Vec::new();
+                base.keep(at..start, &mut parts, &mut self.tree).await?;
+                packer.kept(parts.len());
+                self.pieces.push(Piece::Kept(parts));
+            }
+            if opens.is_none() || start >= self.size {
+                return Ok(());
+            }
+            match self.window(packer, plan, base, source, start).await? {
+                Some(end) => at = end,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Chunks again from `start` on. Answers where the old chunks go on, `None` at the end of the file.
+    async fn window(
+        &mut self,
+        packer: &mut Packer,
+        plan: &Plan,
+        base: &mut Option<Base>,
+        source: &Arc<dyn Source>,
+        start: u64,
+    ) -> Result<Option<u64>> {
+        let slot = packer.slot();
+        self.pieces.push(Piece::New(slot));
+        let mut chunker = Chunker::default();
+        let (mut at, mut cut) = (start, start);
+        loop {
+            let bytes = match (plan.feed(at), base.as_mut()) {
+                (Feed::End, _) => {
+                    let last: Vec<Chunk> = chunker.finish().into_iter().collect();
+                    self.take(packer, slot, &last, plan.rewrites(cut)).await?;
+                    return Ok(None);
+                }
+                (Feed::Source(r), None) => read_source(source, r).await?,
+                (Feed::Source(r), Some(base)) => {
+                    // A local copy of base bytes: a window may close inside.
+                    let mut r = r;
+                    if plan.may_close(at) {
+                        let old = base.chunk_at(at).await?;
+                        if at > start && cut == at && old.range.start == at {
+                            return Ok(Some(at));
+                        }
+                        r.end = r.end.min(old.range.end);
+                    }
+                    read_source(source, r).await?
+                }
+                (Feed::Base(r), Some(base)) => {
+                    let old = base.chunk_at(at).await?;
+                    if at > start && cut == at && old.range.start == at && plan.may_close(at) {
+                        return Ok(Some(at));
+                    }
+                    let skip = old.range.start;
+                    let until = r.end.min(old.range.end);
+                    base.read(&old).await?.slice((at - skip) as usize..(until - skip) as usize)
+                }
+                (Feed::Zeros(r), _) => Bytes::from(vec![0; (r.end - r.start) as usize]),
+                (Feed::Base(_), None) => {
+                    return Err(Error::new(Kind::Invalid, "a file without a base asks for one"));
+                }
+            };
+            at += bytes.len() as u64;
+            let chunking =
+                tokio::task::spawn_blocking(move || (chunker.next_block_bytes(&bytes, false), chunker));
+            let chunks;
+            (chunks, chunker) =
+                chunking.await.map_err(|e| Error::new(Kind::Other, "chunking was given up").because(e))?;
+            let afresh = plan.rewrites(cut);
+            cut += chunks.iter().map(|c| c.data.len() as u64).sum::<u64>();
+            self.take(packer, slot, &chunks, afresh).await?;
+        }
+    }
+
+    async fn take(&mut self, packer: &mut Packer, slot: Slot, chunks: &[Chunk], afresh: bool) -> Result<()> {
+        for c in chunks {
+            self.tree.push(0, Node::chunk(c.hash, c.data.len() as u64));
+        }
+        self.new += packer.push(slot, chunks, afresh).await?;
+        Ok(())
+    }
+
+    /// The file as it will be registered, or an error if it does not add up. The packer must be finished.
+    pub fn seal(self, packer: &mut Packer) -> Result<Sealed> {
+        let Draft { pieces, tree, level, size, same, new, mut receipt, started } = self;
+        receipt.reused = size.saturating_sub(new);
+        if let Some(content) = same {
+            return Ok(Sealed { content, info: None, outline: None, new, receipt, started });
+        }
+        let grown = tree.finish();
+        let content = Content { id: grown.hash.into(), size };
+        let parts: Vec<Part> = pieces
+            .into_iter()
+            .flat_map(|piece| match piece {
+                Piece::Kept(parts) => parts,
+                Piece::New(slot) => packer.take(slot),
+            })
+            .collect();
+        let bytes: u64 = parts.iter().map(|p| u64::from(p.entry.unpacked_segment_bytes)).sum();
+        let chunks: u64 = parts
+            .iter()
+            .map(|p| u64::from(p.entry.chunk_index_end.saturating_sub(p.entry.chunk_index_start)))
+            .sum();
+        let named = parts.iter().all(|p| p.entry.xorb_hash != MerkleHash::marker());
+        if bytes != size || grown.bytes != size || chunks != grown.chunks || !named {
+            let cause = format!(
+                "the composed file does not add up ({bytes} of {size} bytes in segments, {} in chunks; {chunks} of {} chunks)",
+                grown.bytes, grown.chunks
+            );
+            return Err(damaged(&content, cause));
+        }
+        let info = (size > 0).then(|| MDBFileInfo {
+            metadata: FileDataSequenceHeader::new(grown.hash, parts.len(), true, false),
+            verification: parts.iter().map(|p| FileVerificationEntry::new(p.verification)).collect(),
+            segments: parts.into_iter().map(|p| p.entry).collect(),
+            metadata_ext: None,
+        });
+        let outline =
+            (!grown.recorded.is_empty()).then(|| Outline { level, nodes: grown.recorded }.encode(size));
+        Ok(Sealed { content, info, outline, new, receipt, started })
+    }
+}
+
+async fn read_source(source: &Arc<dyn Source>, range: Range<u64>) -> Result<Bytes> {
+    let (source, r) = (source.clone(), range.clone());
+    let read = tokio::task::spawn_blocking(move || source.read(r));
+    let read = read.await.unwrap_or_else(|e| Err(io::Error::other(e)));
+    let bytes = read.map_err(|e| Error::io("reading the changed bytes on this machine", e))?;
+    if bytes.len() as u64 != range.end - range.start {
+        return Err(Error::new(
+            Kind::Damaged,
+            format!("{} changed bytes were read for {range:?}", bytes.len()),
+        ));
+    }
+    Ok(bytes)
+}
