@@ -154,7 +154,7 @@ proptest! {
 /// One machine's saves and another's reads share nothing but the store.
 #[test]
 fn the_verification_is_that_of_a_clean_upload() {
-    use xet_client::cas_client::exports::DirectAccessClient;
+    use xet_client::cas_client::DirectAccessClient;
     use xet_core_structures::metadata_shard::chunk_verification::range_hash_from_chunks;
     runtime().block_on(async {
         for offers in [Offers::All, Offers::ChunksOnly, Offers::Nothing] {
@@ -183,7 +183,7 @@ fn the_verification_is_that_of_a_clean_upload() {
 fn a_stranger_needs_the_outline_only() {
     runtime().block_on(async {
         let store = Store::new(Offers::All);
-        let mut file = Edited::new(varied(5, 12_000_000, 2048));
+        let mut file = Edited::new(distinct(5, 12_000_000, 2048));
         file.save(&store.machine().0).await;
         for i in 0..30u64 {
             let at = (i as usize * 7_654_321) % 11_000_000;

@@ -18,6 +18,9 @@ use crate::{
     ranges::RangeSet,
 };
 
+pub mod fault;
+pub mod store;
+
 /// The version of a node at the remote: equal versions, equal nodes. For a `store:` the number of the
 /// commit that last changed it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

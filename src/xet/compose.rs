@@ -14,8 +14,6 @@ use crate::{ranges::RangeSet, remote::Composition};
 
 /// The most that is fed to the chunker at once, bytes.
 const BLOCK: u64 = 1 << 20;
-/// A file may have this many segments, and [`SEGMENTS_EACH`] more for each xorb's worth of bytes, before a
-/// part of it is written anew.
 const SEGMENTS_FREE: usize = 256;
 const SEGMENTS_EACH: usize = 8;
 
@@ -129,9 +127,14 @@ impl Plan {
     }
 }
 
+/// How many segments a file of `size` bytes may have: 256, and 8 more for each xorb's worth.
+pub(super) fn segments_allowed(size: u64) -> usize {
+    SEGMENTS_FREE + SEGMENTS_EACH * (size / *MAX_XORB_BYTES as u64) as usize
+}
+
 /// The run of segments to write anew, if a file of these segments (bytes each) is too fragmented.
 ///
-/// The rule: a file may have 256 segments, and 8 more for each 64 MiB. When it has more, those
+/// The rule: when it has more than [`segments_allowed`], those
 /// consecutive segments that are a quarter of what is allowed and have the fewest bytes together, at most
 /// one xorb's worth, go up again as one; if no such run is small enough, half as many, and so on. An edit of
 /// one spot makes two segments more, so this happens at most once in some thirty saves, and with edits in
@@ -139,8 +142,7 @@ impl Plan {
 /// segment costs 96 bytes, down and up, for each save.
 pub(super) fn fragmented(segments: &[u64]) -> Option<Range<usize>> {
     let xorb = *MAX_XORB_BYTES as u64;
-    let size: u64 = segments.iter().sum();
-    let allowed = SEGMENTS_FREE + SEGMENTS_EACH * (size / xorb) as usize;
+    let allowed = segments_allowed(segments.iter().sum());
     if segments.len() <= allowed {
         return None;
     }

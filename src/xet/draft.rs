@@ -86,7 +86,7 @@ impl Draft {
             receipt: Receipt { changed: plan.changed(), ..Receipt::default() },
             started,
         };
-        packer.begin_file();
+        packer.begin_file(c.size);
         if draft.same.is_none() {
             draft.walk(packer, &plan, &mut base, &c.source).await?;
         }
@@ -115,6 +115,7 @@ impl Draft {
             {
                 let mut parts = Vec::new();
                 base.keep(at..start, &mut parts, &mut self.tree).await?;
+                packer.kept(parts.len());
                 self.pieces.push(Piece::Kept(parts));
             }
             if opens.is_none() || start >= self.size {

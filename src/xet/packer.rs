@@ -25,7 +25,7 @@ use xet_core_structures::{
     },
 };
 
-use super::{Inner, cas_error};
+use super::{Inner, cas_error, compose::segments_allowed};
 use crate::error::{Error, Kind, Result};
 
 /// A segment has at most this many chunks: the hashes of a segment that an edit cuts must be learned (40
@@ -35,6 +35,8 @@ pub(super) const SEGMENT_CHUNKS: usize = 512;
 const PREFIX: &str = "default";
 /// So many equal chunks in a row are worth a segment.
 const REPEATS: usize = 64;
+/// In a file that has more segments than it should, so many known chunks in a row are worth one more.
+const LONG: usize = 8;
 
 /// A segment of a file, and the hash that vouches for its chunks.
 #[derive(Clone, Debug)]
@@ -95,6 +97,8 @@ pub(super) struct Packer {
     sending: Option<Sending>,
     run: Option<Run>,
     new_file: bool,
+    /// How many segments the file may still take before short finds are no longer used.
+    room: usize,
     slots: Vec<Vec<Part>>,
     /// The xorbs that are at the remote and not yet in a shard.
     pub infos: Vec<MDBXorbInfo>,
@@ -114,6 +118,7 @@ impl Packer {
             sending: None,
             run: None,
             new_file: true,
+            room: 0,
             slots: Vec::new(),
             infos: Vec::new(),
             sent: 0,
@@ -122,9 +127,15 @@ impl Packer {
         }
     }
 
-    /// The chunks that follow are of another file.
-    pub fn begin_file(&mut self) {
+    /// The chunks that follow are of another file, of `size` bytes.
+    pub fn begin_file(&mut self, size: u64) {
         self.new_file = true;
+        self.room = segments_allowed(size);
+    }
+
+    /// The file keeps so many segments of its base.
+    pub fn kept(&mut self, segments: usize) {
+        self.room = self.room.saturating_sub(segments);
     }
 
     /// Begins a run of chunks.
@@ -210,7 +221,8 @@ impl Packer {
             return Some((place, at, self.matches(place, at, hashes)));
         }
         let here = self.filling.index.get(first).map(|at| (Place::Here, *at));
-        longest(&mut known(hashes).into_iter().chain(sending).chain(here), hashes)
+        let worth = |n: usize| self.room > 0 || n >= LONG;
+        longest(&mut known(hashes).into_iter().chain(sending).chain(here), hashes).filter(|(.., n)| worth(*n))
     }
 
     fn matches(&self, place: Place, at: u32, hashes: &[MerkleHash]) -> usize {
@@ -246,6 +258,7 @@ impl Packer {
             Place::There(xorb) => xorb,
             Place::Here => MerkleHash::marker(),
         };
+        self.room = self.room.saturating_sub(1);
         let parts = &mut self.slots[run.slot.0];
         if run.place == Place::Here {
             self.filling.waiting.push((run.slot, parts.len()));

@@ -212,7 +212,7 @@ mod tests {
             let mut starts = std::collections::HashMap::new();
             nodes.iter().fold(0, |at, node| { starts.insert(at, *node); at + node.chunks as usize });
             let mut tree = Tree::new(level);
-            let mut keep = |tree: &mut Tree, mut at: usize, end: usize| while at < end {
+            let keep = |tree: &mut Tree, mut at: usize, end: usize| while at < end {
                 match starts.get(&at) {
                     Some(node) if at + node.chunks as usize <= end && tree.aligned(level) => {
                         tree.push(level, *node);

@@ -24,9 +24,8 @@ use lacuna::{
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use xet_client::{
     cas_client::{
-        Client, ProgressCallback, ShardUploadProgressCallback, URLProvider,
+        Client, DirectAccessClient, MemoryClient, ProgressCallback, ShardUploadProgressCallback, URLProvider,
         adaptive_concurrency::ConnectionPermit,
-        exports::{DirectAccessClient, MemoryClient},
     },
     cas_types::{
         BatchQueryReconstructionResponse, FileChunkHashesResponse, FileRange, QueryReconstructionResponseV2,
@@ -324,13 +323,22 @@ pub async fn read_back(xet: &Xet, content: &Content, piece: u64) -> Vec<u8> {
 
 /// Random runs, repeats, text and zeros, so that chunks of all sizes arise.
 pub fn varied(seed: u64, len: usize, unit: usize) -> Vec<u8> {
+    mixed(seed, len, unit, true)
+}
+
+/// The same without parts that occur twice.
+pub fn distinct(seed: u64, len: usize, unit: usize) -> Vec<u8> {
+    mixed(seed, len, unit, false)
+}
+
+fn mixed(seed: u64, len: usize, unit: usize, copies: bool) -> Vec<u8> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut out = Vec::with_capacity(len + 8 * unit);
     while out.len() < len {
         let n = rng.random_range(1..4 * unit);
         match rng.random_range(0..10) {
-            0 => out.resize(out.len() + n, 0),
-            1 => {
+            0 if copies => out.resize(out.len() + n, 0),
+            1 if copies => {
                 let word: Vec<u8> = (0..rng.random_range(1..200)).map(|_| rng.random()).collect();
                 out.extend(word.iter().cycle().take(n));
             }

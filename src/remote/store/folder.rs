@@ -1,0 +1,219 @@
+//! [`Folder`]: a local folder as an object store whose puts are durable.
+//!
+//! Reads and listings are those of [`LocalFileSystem`]. Puts are our own, for three reasons: a put
+//! that finds its object already there must make *that* durable before it says so (the process that
+//! wrote it may have been killed before its sync); a put must never make folders, or a bucket that was
+//! moved away would quietly begin a second life at its old place; and hints need no sync at all.
+
+use std::{
+    fmt, fs,
+    io::{self, Write},
+    path::{Path as FsPath, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, local::LocalFileSystem, path::Path,
+};
+
+use super::sys;
+
+/// Marks a put that need not survive a power loss: the reader checks what it gets, and can do without.
+#[derive(Clone, Copy, Debug)]
+pub struct Hint;
+
+/// A folder on this machine (or on a network file system) as an object store.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    inner: LocalFileSystem,
+}
+
+impl Folder {
+    /// Over the folder `root`, which exists.
+    pub fn new(root: &FsPath) -> Result<Folder> {
+        let inner = LocalFileSystem::new_with_prefix(root)?;
+        let root = fs::canonicalize(root).map_err(|e| generic(e, root))?;
+        Ok(Folder { root, inner })
+    }
+
+    fn file(&self, location: &Path) -> PathBuf {
+        let mut path = self.root.clone();
+        path.extend(location.parts().map(|p| p.as_ref().to_owned()));
+        path
+    }
+}
+
+fn generic(e: io::Error, path: &FsPath) -> object_store::Error {
+    match e.kind() {
+        io::ErrorKind::NotFound => {
+            object_store::Error::NotFound { path: path.display().to_string(), source: e.into() }
+        }
+        io::ErrorKind::AlreadyExists => {
+            object_store::Error::AlreadyExists { path: path.display().to_string(), source: e.into() }
+        }
+        _ => object_store::Error::Generic { store: "folder", source: e.into() },
+    }
+}
+
+/// Distinguishes temporary files of one process; the process id those of several.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// The name under which an object is written before it is one. `LocalFileSystem` neither lists nor
+/// opens names that end in `#` and digits, so what a crash leaves behind is never taken for an object.
+fn temp_name(dest: &FsPath) -> PathBuf {
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let stamp = std::time::UNIX_EPOCH.elapsed().map_or(0, |d| d.subsec_nanos());
+    let mut name = dest.as_os_str().to_owned();
+    name.push(format!("#{}{stamp:09}{n:06}", std::process::id()));
+    name.into()
+}
+
+fn put(dest: &FsPath, payload: &PutPayload, create: bool, durable: bool) -> io::Result<()> {
+    let dir = dest.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    if create && dest.exists() {
+        // Somebody else's, maybe not synced yet: what we say exists must not vanish.
+        if durable {
+            fs::File::open(dest)?.sync_all()?;
+            sys::sync_dir(dir)?;
+        }
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let temp = temp_name(dest);
+    let written = (|| {
+        let mut file = fs::File::create_new(&temp)?;
+        payload.iter().try_for_each(|part| file.write_all(part))?;
+        if durable {
+            file.sync_all()?;
+        }
+        drop(file);
+        if create { sys::publish_new(&temp, dest) } else { fs::rename(&temp, dest) }
+    })();
+    if let Err(e) = written {
+        let _ = fs::remove_file(&temp);
+        if durable && e.kind() == io::ErrorKind::AlreadyExists {
+            sys::sync_dir(dir)?;
+        }
+        return Err(e);
+    }
+    if durable { sys::sync_dir(dir) } else { Ok(()) }
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.root.display())
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Folder {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        let create = match opts.mode {
+            PutMode::Overwrite => false,
+            PutMode::Create => true,
+            PutMode::Update(_) => {
+                return Err(object_store::Error::NotImplemented {
+                    operation: "a put that replaces one version".into(),
+                    implementer: self.to_string(),
+                });
+            }
+        };
+        let durable = opts.extensions.get::<Hint>().is_none();
+        let dest = self.file(location);
+        let done = tokio::task::spawn_blocking(move || {
+            put(&dest, &payload, create, durable).map_err(|e| generic(e, &dest))
+        });
+        done.await??;
+        Ok(PutResult { e_tag: None, version: None, extensions: Default::default() })
+    }
+
+    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        // Not used: every object of a bucket is small enough to be put at once.
+        Err(object_store::Error::NotImplemented {
+            operation: "an upload in parts".into(),
+            implementer: self.to_string(),
+        })
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[std::ops::Range<u64>]) -> Result<Vec<Bytes>> {
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+
+    use super::*;
+
+    fn create() -> PutOptions {
+        PutMode::Create.into()
+    }
+
+    #[tokio::test]
+    async fn one_of_many_creators_wins_and_nothing_else_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = std::sync::Arc::new(Folder::new(dir.path()).unwrap());
+        let at = Path::from("commit");
+        let tries = (0..32u8).map(|i| {
+            let (folder, at) = (folder.clone(), at.clone());
+            tokio::spawn(async move { folder.put_opts(&at, vec![i; 1000].into(), create()).await.map(|_| i) })
+        });
+        let won: Vec<u8> =
+            futures::future::join_all(tries).await.into_iter().filter_map(|r| r.unwrap().ok()).collect();
+        assert_eq!(won.len(), 1);
+        assert_eq!(folder.get(&at).await.unwrap().bytes().await.unwrap(), vec![won[0]; 1000]);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary files");
+    }
+
+    #[tokio::test]
+    async fn a_torn_temporary_file_is_no_object() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path()).unwrap();
+        fs::write(temp_name(&dir.path().join("a")), "half").unwrap();
+        let listed = folder.list_with_delimiter(None).await.unwrap();
+        assert!(listed.objects.is_empty());
+        folder.put_opts(&Path::from("a"), "whole".into(), create()).await.unwrap();
+        assert_eq!(folder.get(&Path::from("a")).await.unwrap().bytes().await.unwrap(), "whole");
+    }
+
+    #[tokio::test]
+    async fn a_put_makes_no_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("bucket");
+        fs::create_dir(&root).unwrap();
+        let folder = Folder::new(&root).unwrap();
+        fs::rename(&root, dir.path().join("away")).unwrap();
+        let e = folder.put_opts(&Path::from("a"), "x".into(), create()).await.unwrap_err();
+        assert!(matches!(e, object_store::Error::NotFound { .. }), "{e}");
+        assert!(!root.exists());
+    }
+}
