@@ -19,7 +19,7 @@ use crate::{
     flush::{self, queue::Timing},
     monitor::{Monitor, Pause},
     namespace::Namespace,
-    node::{Ino, Kind as NodeKind, Time},
+    node::{Kind as NodeKind, Time},
     remote::{self, Remote},
     staging::Staging,
     sync,

@@ -5,3 +5,4 @@ mod fetch;
 
 pub use ahead::{Ahead, MAX_AHEAD};
 pub use fetch::Fetches;
+pub(crate) use fetch::blocking;

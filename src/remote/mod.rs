@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     node::{Content, Meta, Name, NodeId},
     ranges::RangeSet,
 };
@@ -242,4 +242,28 @@ pub trait Remote: Send + Sync + 'static {
 
     /// Bytes moved since the remote was opened: `(sent, received)`, as counted at the storage.
     fn moved(&self) -> (u64, u64);
+}
+
+/// Opens a remote by its URL.
+///
+/// `state_dir` is what the remote may keep on this machine; `poll` is how often it is asked for changes
+/// where it can't tell by itself.
+///
+/// # Errors
+/// `Invalid` for a URL of no known kind, and what opening that kind can fail with.
+pub async fn open(
+    url: &str,
+    state_dir: &std::path::Path,
+    poll: Duration,
+    read_only: bool,
+) -> Result<Arc<dyn Remote>> {
+    match url.split_once(':') {
+        Some(("store", _)) => Ok(store::open(url, state_dir, poll, read_only).await?),
+        Some((scheme, _)) => Err(Error::new(Kind::Invalid, format!("{scheme}: is no kind of remote that Lacuna knows"))
+            .remedy("use store:/path/of/a/bucket")
+            .at(url)),
+        None => Err(Error::new(Kind::Invalid, "a remote is written as KIND:PLACE")
+            .remedy(format!("did you mean store:{url}?"))
+            .at(url)),
+    }
 }
