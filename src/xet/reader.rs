@@ -76,9 +76,17 @@ pub(super) async fn chunks(
     let info = locate(client, &file, asked)
         .await
         .map_err(|e| cas_error(format!("looking up the chunks of {}", content.id), e))?;
-    let fetches = info.xorbs.iter().flat_map(|(xorb, fetches)| {
-        fetches.iter().enumerate().map(move |(index, fetch)| (MerkleHash::from(xorb), index, fetch.clone()))
-    });
+    // Collected, for as a lazy iterator it would make this future's `Send` depend on its lifetimes.
+    let fetches: Vec<_> = info
+        .xorbs
+        .iter()
+        .flat_map(|(xorb, fetches)| {
+            fetches
+                .iter()
+                .enumerate()
+                .map(move |(index, fetch)| (MerkleHash::from(xorb), index, fetch.clone()))
+        })
+        .collect();
     let blocks: Vec<(MerkleHash, Block)> = stream::iter(fetches)
         .map(|(xorb, index, fetch)| async move {
             let urls = Urls {

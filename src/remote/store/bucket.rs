@@ -148,15 +148,16 @@ impl Bucket {
             let mut list =
                 std::fs::read_dir(path).map_err(|e| Error::io("can't list it", e).at(path.display()))?;
             return Err(match list.next() {
-                None => {
-                    Error::new(Kind::NotFound, "there is no bucket: the folder is empty").remedy(init).at(path.display())
-                }
+                None => Error::new(Kind::NotFound, "there is no bucket: the folder is empty")
+                    .remedy(init)
+                    .at(path.display()),
                 Some(_) => Error::new(Kind::Invalid, format!("the folder is not a bucket: it has no {INFO}"))
                     .remedy("check the path; a new bucket needs an empty or a new folder")
                     .at(path.display()),
             });
         }
-        let store = Folder::new(path).map_err(|e| failure(&e, "opening the bucket", None, Some(path), false))?;
+        let store =
+            Folder::new(path).map_err(|e| failure(&e, "opening the bucket", None, Some(path), false))?;
         Bucket::open(Arc::new(store), Some(path.to_owned()), path.display().to_string()).await
     }
 
@@ -168,7 +169,10 @@ impl Bucket {
                 .at(&name)
         };
         let info = match store.get(&Path::from(INFO)).await {
-            Ok(got) => got.bytes().await.map_err(|e| failure(&e, "opening the bucket", None, folder.as_deref(), false))?,
+            Ok(got) => got
+                .bytes()
+                .await
+                .map_err(|e| failure(&e, "opening the bucket", None, folder.as_deref(), false))?,
             Err(object_store::Error::NotFound { .. }) => {
                 return Err(Error::new(Kind::NotFound, "there is no bucket")
                     .remedy("make one with: lacuna store init")
@@ -400,9 +404,11 @@ fn classify(e: io::ErrorKind) -> (Kind, Option<&'static str>) {
         K::NotConnected | K::ConnectionRefused | K::ConnectionReset | K::ConnectionAborted => {
             (Kind::Offline, Some("the bucket can't be reached"))
         }
-        K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown | K::TimedOut | K::StaleNetworkFileHandle => {
-            (Kind::Offline, Some("the bucket can't be reached"))
-        }
+        K::HostUnreachable
+        | K::NetworkUnreachable
+        | K::NetworkDown
+        | K::TimedOut
+        | K::StaleNetworkFileHandle => (Kind::Offline, Some("the bucket can't be reached")),
         K::StorageFull | K::QuotaExceeded => (Kind::NoSpace, Some("no space is left")),
         K::PermissionDenied => (Kind::Denied, Some("permission denied")),
         K::ReadOnlyFilesystem => (Kind::ReadOnly, Some("the file system is read-only")),

@@ -15,8 +15,8 @@ use xet_client::{
         adaptive_concurrency::{AdaptiveConcurrencyController, ConnectionPermit},
     },
     cas_types::{
-        BatchQueryReconstructionResponse, ChunkRange, FileChunkHashesResponse, FileRange, HexMerkleHash, HttpRange,
-        QueryReconstructionResponseV2, ShardUploadEvent, XorbMultiRangeFetch, XorbRangeDescriptor,
+        BatchQueryReconstructionResponse, ChunkRange, FileChunkHashesResponse, FileRange, HexMerkleHash,
+        HttpRange, QueryReconstructionResponseV2, ShardUploadEvent, XorbMultiRangeFetch, XorbRangeDescriptor,
         XorbReconstructionFetchInfo, XorbReconstructionTerm,
     },
     error::{ClientError, Result as ClientResult},
@@ -38,7 +38,7 @@ use super::{
 use crate::{
     error::{Error, Kind, Result},
     node::ContentId,
-    xet::Outlines,
+    xet::{Outlines, client_error as wrap},
 };
 
 /// Transfers at once, each way.
@@ -57,24 +57,6 @@ pub struct Cas {
     infos: Mutex<(usize, HashMap<MerkleHash, Arc<MDBFileInfo>>)>,
     up: Arc<AdaptiveConcurrencyController>,
     down: Arc<AdaptiveConcurrencyController>,
-}
-
-/// Carries our error through xet's: [`error_of`] gets it back.
-fn wrap(e: Error) -> ClientError {
-    ClientError::internal(e)
-}
-
-/// Our own error inside one of xet's, or one made of it.
-pub fn error_of(e: ClientError) -> Error {
-    let text = e.to_string();
-    match e {
-        ClientError::InternalError(inner) => match inner.downcast::<Error>() {
-            Ok(error) => error,
-            Err(_) => Error::new(Kind::Other, text),
-        },
-        ClientError::IOError(e) => Error::io("transferring", e),
-        _ => Error::new(Kind::Other, text),
-    }
 }
 
 impl Cas {
@@ -131,7 +113,8 @@ impl Cas {
     pub async fn read_info(&self, located: &Located) -> Result<MDBFileInfo> {
         let path = at::shard(&located.shard.hex());
         let range = located.at..located.at + u64::from(located.len);
-        let bytes = self.bucket.range(&path, range).await?.ok_or_else(|| damaged(&path, "a shard is missing"))?;
+        let bytes =
+            self.bucket.range(&path, range).await?.ok_or_else(|| damaged(&path, "a shard is missing"))?;
         shard::file_info(located, &bytes).map_err(|why| damaged(&path, why))
     }
 
@@ -202,7 +185,12 @@ fn plan(skip: u64, pieces: Vec<(MerkleHash, Range<u32>, Arc<Index>)>) -> QueryRe
             unpacked_length: (unpacked.end - unpacked.start) as u32,
             range: ChunkRange::new(chunks.start, chunks.end),
         });
-        let end = by_xorb.entry(xorb).or_insert_with(|| (index, BTreeMap::new())).1.entry(chunks.start).or_default();
+        let end = by_xorb
+            .entry(xorb)
+            .or_insert_with(|| (index, BTreeMap::new()))
+            .1
+            .entry(chunks.start)
+            .or_default();
         *end = chunks.end.max(*end);
     }
     let mut xorbs = HashMap::new();
@@ -249,8 +237,12 @@ impl Client for Cas {
         self.reconstruction(file, range).await.map_err(wrap)
     }
 
-    async fn batch_get_reconstruction(&self, files: &[MerkleHash]) -> ClientResult<BatchQueryReconstructionResponse> {
-        let mut answer = BatchQueryReconstructionResponse { files: HashMap::new(), fetch_info: HashMap::new() };
+    async fn batch_get_reconstruction(
+        &self,
+        files: &[MerkleHash],
+    ) -> ClientResult<BatchQueryReconstructionResponse> {
+        let mut answer =
+            BatchQueryReconstructionResponse { files: HashMap::new(), fetch_info: HashMap::new() };
         for file in files {
             let Some(plan) = self.reconstruction(file, None).await.map_err(wrap)? else { continue };
             answer.files.insert(HexMerkleHash::from(*file), plan.terms);
@@ -294,7 +286,9 @@ impl Client for Cas {
         }
         let (data, edges) = join(parts);
         match len {
-            Some(len) if len != data.len() => Err(wrap(damaged(&at::xorb(&url), "a xorb is not as long as expected"))),
+            Some(len) if len != data.len() => {
+                Err(wrap(damaged(&at::xorb(&url), "a xorb is not as long as expected")))
+            }
             _ => Ok((data, edges)),
         }
     }
@@ -361,7 +355,9 @@ impl Client for Cas {
             self.xorbs.forget(&hash);
             match self.xorbs.index(&hash).await {
                 Ok(_) => {}
-                Err(e) if e.kind() == Kind::Damaged => self.bucket.replace(&path, bytes).await.map_err(wrap)?,
+                Err(e) if e.kind() == Kind::Damaged => {
+                    self.bucket.replace(&path, bytes).await.map_err(wrap)?
+                }
                 Err(e) => return Err(wrap(e)),
             }
         }
@@ -406,7 +402,8 @@ impl Outlines for Cas {
         // Outlines are hints, put without a sync: a torn one is none.
         let Some(len) = bytes.len().checked_sub(CHECK) else { return Ok(None) };
         let check = bytes.split_off(len);
-        Ok((xet_core_structures::merklehash::compute_data_hash(&bytes).as_bytes() == &check[..]).then_some(bytes))
+        Ok((xet_core_structures::merklehash::compute_data_hash(&bytes).as_bytes() == &check[..])
+            .then_some(bytes))
     }
 
     async fn put_outline(&self, id: &ContentId, outline: Bytes) -> Result<()> {
@@ -417,7 +414,11 @@ impl Outlines for Cas {
         self.bucket.hint(&at::outline(&id.hex()), bytes.into()).await
     }
 
-    async fn xorb_chunks(&self, xorb: &MerkleHash, chunks: Range<u32>) -> Result<Option<Vec<(MerkleHash, u32)>>> {
+    async fn xorb_chunks(
+        &self,
+        xorb: &MerkleHash,
+        chunks: Range<u32>,
+    ) -> Result<Option<Vec<(MerkleHash, u32)>>> {
         let index = self.xorbs.index(xorb).await?;
         if chunks.end > index.chunks() {
             return Err(damaged(&at::xorb(&xorb.hex()), "a file and its xorb do not fit"));
@@ -428,5 +429,9 @@ impl Outlines for Cas {
             (r.end - r.start) as u32
         };
         Ok(Some(hashes.into_iter().zip(chunks).map(|(hash, chunk)| (hash, len(chunk))).collect()))
+    }
+
+    fn wants_footers(&self) -> bool {
+        true
     }
 }

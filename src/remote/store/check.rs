@@ -127,7 +127,9 @@ async fn snapshots(bucket: &Bucket, report: &mut Report) -> Result<()> {
     for number in snapshot::numbers(bucket).await? {
         let path = at::snapshot(number);
         let Some(text) = bucket.get(&path).await? else { continue };
-        let Some(list) = report.pass(unseal::<Snapshot>(&text, &format!("snapshot {number}")))? else { continue };
+        let Some(list) = report.pass(unseal::<Snapshot>(&text, &format!("snapshot {number}")))? else {
+            continue;
+        };
         for (i, hash) in list.parts.iter().enumerate() {
             let path = at::snapshot_part(number, i);
             match bucket.get(&path).await? {
@@ -155,7 +157,11 @@ async fn tree(mirror: &Arc<Mirror>, report: &mut Report) -> Result<(Vec<Located>
                     && source.locate(&content.id)?.is_none_or(|l| l.size != content.size)
                 {
                     let why = format!("no commit says where its content {} is", content.id);
-                    missing.push(Error::new(Kind::Damaged, why).at(format!("{:?} ({:016x})", node.name.as_str(), node.id.0)));
+                    missing.push(Error::new(Kind::Damaged, why).at(format!(
+                        "{:?} ({:016x})",
+                        node.name.as_str(),
+                        node.id.0
+                    )));
                 }
                 Ok(())
             },
@@ -171,7 +177,12 @@ async fn tree(mirror: &Arc<Mirror>, report: &mut Report) -> Result<(Vec<Located>
     Ok((contents, missing))
 }
 
-async fn contents(bucket: &Arc<Bucket>, mirror: &Arc<Mirror>, all: Vec<Located>, report: &mut Report) -> Result<()> {
+async fn contents(
+    bucket: &Arc<Bucket>,
+    mirror: &Arc<Mirror>,
+    all: Vec<Located>,
+    report: &mut Report,
+) -> Result<()> {
     let cas = Cas::new(bucket.clone(), mirror.clone())?;
     // For each shard whether it is whole, for each xorb where its chunks end if it is.
     let mut shards: HashMap<MerkleHash, ()> = HashMap::new();

@@ -147,7 +147,11 @@ fn now_body(now: &RemoteNode) -> NodeBody {
 fn same(now: &RemoteNode, new: &Node) -> bool {
     let as_now = new.at(now.version);
     // The root's name is nobody's business.
-    as_now == RemoteNode { name: if now.id == NodeId::ROOT { as_now.name.clone() } else { now.name.clone() }, ..now.clone() }
+    as_now
+        == RemoteNode {
+            name: if now.id == NodeId::ROOT { as_now.name.clone() } else { now.name.clone() },
+            ..now.clone()
+        }
 }
 
 fn kind(body: &NodeBody) -> u8 {

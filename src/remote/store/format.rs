@@ -122,7 +122,14 @@ pub enum NodeBody {
 
 impl Node {
     /// From the engine's type, with or without its version.
-    pub fn new(id: NodeId, parent: NodeId, name: Name, meta: Meta, body: &Body, version: Option<u64>) -> Node {
+    pub fn new(
+        id: NodeId,
+        parent: NodeId,
+        name: Name,
+        meta: Meta,
+        body: &Body,
+        version: Option<u64>,
+    ) -> Node {
         let body = match body {
             Body::Dir => NodeBody::Dir {},
             Body::File(c) => NodeBody::File { content: c.id, size: c.size },

@@ -45,7 +45,9 @@ enum Step {
 
 /// Runs what blocks, such as SQLite, off the runtime's threads.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| Error::new(Kind::Other, format!("a task failed: {e}")))?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| Error::new(Kind::Other, format!("a task failed: {e}")))?
 }
 
 /// Reads a commit of this number.
@@ -94,7 +96,10 @@ impl Log {
         let behind = if now.number == 0 { 0 } else { every };
         if !known || newest > now.number + behind {
             if !known {
-                tracing::warn!(bucket = self.bucket.name(), "the bucket's history has changed; reading it anew");
+                tracing::warn!(
+                    bucket = self.bucket.name(),
+                    "the bucket's history has changed; reading it anew"
+                );
             }
             turn.rebuild().await?;
         }
@@ -104,14 +109,18 @@ impl Log {
         if !after.is_empty() {
             head = turn.pull().await?;
             if after.iter().filter_map(|(path, _)| at::commit_number(path)).any(|n| n > head.number) {
-                return Err(damaged(&at::commit(head.number + 1), "a commit is missing, and later ones are there"));
+                return Err(damaged(
+                    &at::commit(head.number + 1),
+                    "a commit is missing, and later ones are there",
+                ));
             }
         }
         Ok(newest)
     }
 
     async fn window(&self, from: u64, count: u64) -> Result<Vec<Option<Bytes>>> {
-        let gets = (from..from + count).map(|n| async move { self.bucket.get(&at::commit(n)).await });
+        let paths: Vec<_> = (from..from + count).map(at::commit).collect();
+        let gets: Vec<_> = paths.iter().map(|path| self.bucket.get(path)).collect();
         futures::future::try_join_all(gets).await
     }
 }
@@ -132,13 +141,19 @@ impl Turn<'_> {
                     Step::Applied => {}
                     Step::AtHead => return log.mirror.place(),
                     Step::Rewritten if !rebuilt => {
-                        tracing::warn!(bucket = log.bucket.name(), "the bucket's history has changed; reading it anew");
+                        tracing::warn!(
+                            bucket = log.bucket.name(),
+                            "the bucket's history has changed; reading it anew"
+                        );
                         self.rebuild().await?;
                         rebuilt = true;
                         continue 'windows;
                     }
                     Step::Rewritten => {
-                        return Err(damaged(&at::commit(number), "a commit does not follow the one before it"));
+                        return Err(damaged(
+                            &at::commit(number),
+                            "a commit does not follow the one before it",
+                        ));
                     }
                 }
             }

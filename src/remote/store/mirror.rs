@@ -88,7 +88,8 @@ impl Mirror {
     /// Opens the mirror of the bucket `bucket` in the file `path`, or begins it.
     pub fn open(path: &Path, bucket: &str) -> Result<Mirror> {
         if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir).map_err(|e| Error::io("can't make the folder for state", e).at(dir.display()))?;
+            std::fs::create_dir_all(dir)
+                .map_err(|e| Error::io("can't make the folder for state", e).at(dir.display()))?;
         }
         let fits = |db: &Connection| -> rusqlite::Result<bool> {
             let layout: i64 = db.query_row("PRAGMA user_version", [], |r| r.get(0))?;
@@ -107,7 +108,8 @@ impl Mirror {
             file.push(suffix);
             match std::fs::remove_file(&file) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("can't begin the local copy of the bucket's tree anew", e).at(path.display()));
+                    return Err(Error::io("can't begin the local copy of the bucket's tree anew", e)
+                        .at(path.display()));
                 }
                 _ => {}
             }
@@ -181,7 +183,10 @@ impl Mirror {
         self.transaction(|tx| {
             let now = place(tx)?;
             if commit.number != now.number + 1 || commit.previous != now.id {
-                return Err(damaged(format!("commit {} does not follow commit {}", commit.number, now.number)));
+                return Err(damaged(format!(
+                    "commit {} does not follow commit {}",
+                    commit.number, now.number
+                )));
             }
             let misfit = |e| damaged(format!("commit {} does not fit the tree: {e}", commit.number));
             for entry in &commit.changes {
@@ -226,7 +231,8 @@ impl Mirror {
                 if node.id == NodeId::ROOT {
                     tx.execute("DELETE FROM nodes WHERE id = 1", []).map_err(sql)?;
                 }
-                let version = node.version.ok_or_else(|| damaged("a snapshot has a node without a version"))?;
+                let version =
+                    node.version.ok_or_else(|| damaged("a snapshot has a node without a version"))?;
                 insert(tx, &node.at(Version(version)))?;
             }
             contents.iter().try_for_each(|content| learn(tx, content))
@@ -257,7 +263,9 @@ impl Mirror {
         while let Some(row) = rows.next().map_err(sql)? {
             on_node(node(row).map_err(sql)?)?;
         }
-        let mut q = tx.prepare("SELECT content, size, shard, at, len, crc FROM contents ORDER BY content").map_err(sql)?;
+        let mut q = tx
+            .prepare("SELECT content, size, shard, at, len, crc FROM contents ORDER BY content")
+            .map_err(sql)?;
         let mut rows = q.query([]).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
             on_content(located(row).map_err(sql)?)?;
@@ -297,7 +305,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn place(db: &Connection) -> Result<Place> {
-    db.query_row("SELECT number, id FROM place", [], |r| Ok(Place { number: uint(r, 0)?, id: r.get(1)? })).map_err(sql)
+    db.query_row("SELECT number, id FROM place", [], |r| Ok(Place { number: uint(r, 0)?, id: r.get(1)? }))
+        .map_err(sql)
 }
 
 fn set_place(tx: &Transaction, number: u64, id: &str, building: bool) -> Result<()> {
@@ -331,26 +340,28 @@ fn insert(tx: &Transaction, n: &RemoteNode) -> Result<()> {
         Body::Symlink(target) => (2, None, None, Some(target)),
     };
     let Meta { mode, uid, gid, mtime, btime } = n.meta;
-    tx.prepare_cached(&format!("INSERT INTO nodes({NODE}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"))
-        .and_then(|mut q| {
-            q.execute(params![
-                int(n.id.0),
-                stored_parent(n.id, n.parent),
-                n.name.as_str(),
-                int(n.version.0),
-                mode,
-                uid,
-                gid,
-                mtime.0,
-                btime.0,
-                kind,
-                content,
-                size,
-                target
-            ])
-        })
-        .map(drop)
-        .map_err(sql)
+    tx.prepare_cached(&format!(
+        "INSERT INTO nodes({NODE}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"
+    ))
+    .and_then(|mut q| {
+        q.execute(params![
+            int(n.id.0),
+            stored_parent(n.id, n.parent),
+            n.name.as_str(),
+            int(n.version.0),
+            mode,
+            uid,
+            gid,
+            mtime.0,
+            btime.0,
+            kind,
+            content,
+            size,
+            target
+        ])
+    })
+    .map(drop)
+    .map_err(sql)
 }
 
 fn learn(tx: &Transaction, c: &Located) -> Result<()> {

@@ -108,7 +108,12 @@ pub struct Options {
 impl Options {
     /// The ordinary ones.
     pub fn new(state_dir: impl Into<PathBuf>) -> Options {
-        Options { state_dir: state_dir.into(), poll: Duration::from_secs(5), read_only: false, snapshot_every: 512 }
+        Options {
+            state_dir: state_dir.into(),
+            poll: Duration::from_secs(5),
+            read_only: false,
+            snapshot_every: 512,
+        }
     }
 }
 
@@ -199,7 +204,17 @@ impl Store {
             busy: AtomicBool::new(false),
         };
         let url = url.to_owned();
-        Ok(Arc::new(Store { url, bucket, mirror, log, cas, xet, watch, read_only, snapshots: Arc::new(snapshots) }))
+        Ok(Arc::new(Store {
+            url,
+            bucket,
+            mirror,
+            log,
+            cas,
+            xet,
+            watch,
+            read_only,
+            snapshots: Arc::new(snapshots),
+        }))
     }
 
     /// Writes a snapshot of the tree as this machine knows it. Answers after which commit that is.

@@ -59,7 +59,8 @@ fn again(e: &Error) -> Error {
 
 /// Tells the source of a composition which content it became, before any commit can name it.
 async fn announce(source: Arc<dyn Source>, content: Content) -> Result<()> {
-    blocking(move || source.composed(content).map_err(|e| Error::io("noting what is about to be saved", e))).await
+    blocking(move || source.composed(content).map_err(|e| Error::io("noting what is about to be saved", e)))
+        .await
 }
 
 impl Store {
@@ -109,7 +110,9 @@ impl Store {
                         _ => Version(committed.at),
                     };
                     let (content, receipt) = match (upload, change.op) {
-                        (Upload::Done(content, receipt), _) => (Some(content), Some(Receipt { ms, ..receipt })),
+                        (Upload::Done(content, receipt), _) => {
+                            (Some(content), Some(Receipt { ms, ..receipt }))
+                        }
                         (_, Op::Put { body: NewBody::Have(content), .. }) => (Some(content), None),
                         _ => (None, None),
                     };
@@ -159,13 +162,13 @@ impl Store {
                     (NewBody::Dir, _) => Body::Dir,
                     (NewBody::Symlink(target), _) => Body::Symlink(target.clone()),
                     (NewBody::Have(content), _) | (_, Upload::Done(content, _)) => {
-                        if let Err(e) = self.must_have(content).await {
-                            if is_the_buckets(&e) {
-                                return Err(e);
-                            }
-                            *upload = Upload::Failed(e);
+                        let content = *content;
+                        match self.must_have(&content).await {
+                            Err(e) if is_the_buckets(&e) => return Err(e),
+                            Err(e) => *upload = Upload::Failed(e),
+                            Ok(()) => {}
                         }
-                        Body::File(*content)
+                        Body::File(content)
                     }
                     (NewBody::Compose(composition), _) => {
                         Body::File(Content { size: composition.size, ..Content::EMPTY })

@@ -21,8 +21,12 @@ const PART: usize = 4 << 20;
 
 /// The numbers of all snapshots, newest first.
 pub async fn numbers(bucket: &Bucket) -> Result<Vec<u64>> {
-    let mut numbers: Vec<u64> =
-        bucket.list("snapshots", None).await?.iter().filter_map(|(path, _)| at::commit_number(path)).collect();
+    let mut numbers: Vec<u64> = bucket
+        .list("snapshots", None)
+        .await?
+        .iter()
+        .filter_map(|(path, _)| at::commit_number(path))
+        .collect();
     numbers.sort_unstable_by(|a, b| b.cmp(a));
     Ok(numbers)
 }
@@ -54,7 +58,14 @@ pub async fn write(bucket: &Bucket, mirror: &Arc<Mirror>) -> Result<u64> {
             |at| drop(place_at.send(at.clone())),
             |n| {
                 nodes += 1;
-                put(&Line::Node(Node::new(n.id, n.parent, n.name.clone(), n.meta, &n.body, Some(n.version.0))))
+                put(&Line::Node(Node::new(
+                    n.id,
+                    n.parent,
+                    n.name.clone(),
+                    n.meta,
+                    &n.body,
+                    Some(n.version.0),
+                )))
             },
             |c| {
                 contents += 1;
@@ -76,7 +87,8 @@ pub async fn write(bucket: &Bucket, mirror: &Arc<Mirror>) -> Result<u64> {
     }
     let (place, nodes, contents) =
         walk.await.map_err(|e| Error::new(Kind::Other, format!("writing a snapshot: {e}")))??;
-    let list = Snapshot { format: FORMAT, number: place.number, id: place.id, nodes, contents, parts: hashes };
+    let list =
+        Snapshot { format: FORMAT, number: place.number, id: place.id, nodes, contents, parts: hashes };
     bucket.replace(&at::snapshot(place.number), seal(&list)?.into()).await?;
     Ok(list.number)
 }
@@ -95,7 +107,8 @@ pub async fn read(bucket: &Bucket, mirror: &Arc<Mirror>, number: u64) -> Result<
     let (mut nodes, mut contents) = (0, 0);
     for (i, hash) in list.parts.iter().enumerate() {
         let path = at::snapshot_part(number, i);
-        let part = bucket.get(&path).await?.ok_or_else(|| damaged(&path, "a part of a snapshot is missing"))?;
+        let part =
+            bucket.get(&path).await?.ok_or_else(|| damaged(&path, "a part of a snapshot is missing"))?;
         if compute_data_hash(&part).hex() != *hash {
             return Err(damaged(&path, "the checksum of a part of a snapshot does not fit"));
         }

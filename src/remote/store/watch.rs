@@ -117,7 +117,8 @@ mod tests {
         std::fs::create_dir(&commits).unwrap();
         let watch = Watch::new(Some(dir.path()), NEVER);
         std::fs::write(commits.join(format!("{:020}.json#1", 1)), "not yet").unwrap();
-        std::fs::rename(commits.join(format!("{:020}.json#1", 1)), commits.join(format!("{:020}.json", 1))).unwrap();
+        std::fs::rename(commits.join(format!("{:020}.json#1", 1)), commits.join(format!("{:020}.json", 1)))
+            .unwrap();
         watch.wait().await;
         watch.saw(1);
         assert!(futures::FutureExt::now_or_never(watch.wait()).is_none(), "known commits are no news");

@@ -140,7 +140,8 @@ impl Xorbs {
         if len < FIXED + LENGTH {
             return Err(bad("it is too short"));
         }
-        let from_end = |distance: u64| le32(&tail, len - LENGTH - distance).ok_or_else(|| bad("it is too short"));
+        let from_end =
+            |distance: u64| le32(&tail, len - LENGTH - distance).ok_or_else(|| bad("it is too short"));
         let count = from_end(FIXED)?;
         let hashes_from_end = from_end(FIXED - 4)?;
         let offsets_from_end = from_end(FIXED - 8)?;
@@ -155,10 +156,12 @@ impl Xorbs {
         }
         let (info, _) = XorbObjectInfoV1::deserialize_only_boundaries_section(&mut Cursor::new(&tail[..]))
             .map_err(|e| bad(&e.to_string()))?;
-        let footer_at = size.checked_sub(LENGTH + hashes_from_end + 40).ok_or_else(|| bad("it is too short"))?;
+        let footer_at =
+            size.checked_sub(LENGTH + hashes_from_end + 40).ok_or_else(|| bad("it is too short"))?;
         let (packed, unpacked) = (info.chunk_boundary_offsets, info.unpacked_chunk_offsets);
         let rises = |ends: &[u32]| ends.windows(2).all(|w| w[0] < w[1]) && ends.first() != Some(&0);
-        if !rises(&packed) || !rises(&unpacked) || u64::from(packed.last().copied().unwrap_or(0)) != footer_at {
+        if !rises(&packed) || !rises(&unpacked) || u64::from(packed.last().copied().unwrap_or(0)) != footer_at
+        {
             return Err(bad("its offsets don't fit"));
         }
         let hashes_at = footer_at + 40 + SECTION_HEAD;
@@ -173,7 +176,12 @@ impl Xorbs {
     }
 
     /// The hashes of the chunks `chunks`, from memory or by a small read.
-    pub async fn hashes(&self, xorb: &MerkleHash, index: &Index, chunks: Range<u32>) -> Result<Vec<MerkleHash>> {
+    pub async fn hashes(
+        &self,
+        xorb: &MerkleHash,
+        index: &Index,
+        chunks: Range<u32>,
+    ) -> Result<Vec<MerkleHash>> {
         if let Some(hashes) = index.known_hashes(&chunks) {
             return Ok(hashes);
         }
@@ -216,7 +224,8 @@ impl Xorbs {
 }
 
 fn unpack(packed: &[u8], hashes: &[MerkleHash], len: u64) -> Result<(Bytes, Vec<u32>), &'static str> {
-    let (data, edges) = deserialize_chunks(&mut Cursor::new(packed)).map_err(|_| "a chunk can't be unpacked")?;
+    let (data, edges) =
+        deserialize_chunks(&mut Cursor::new(packed)).map_err(|_| "a chunk can't be unpacked")?;
     if edges.len() != hashes.len() + 1 || data.len() as u64 != len {
         return Err("a xorb has other chunks than its footer says");
     }
@@ -245,7 +254,9 @@ impl Index {
         let kept = self.hashes.lock().unwrap_or_else(|e| e.into_inner());
         chunks
             .clone()
-            .map(|chunk| kept.get(&(chunk / GROUP)).and_then(|group| group.get((chunk % GROUP) as usize)).copied())
+            .map(|chunk| {
+                kept.get(&(chunk / GROUP)).and_then(|group| group.get((chunk % GROUP) as usize)).copied()
+            })
             .collect()
     }
 }
