@@ -4,7 +4,7 @@ use super::{Core, error_fault};
 use crate::{
     namespace::Node,
     node::{Ino, Kind, Time},
-    vfs::{Attr, Fault, Handle, Invalidate, Result, SetAttr},
+    vfs::{Attr, Fault, Handle, Result, SetAttr},
 };
 
 impl Core {
@@ -91,10 +91,5 @@ impl Core {
         drop(mark);
         self.touch(ino);
         Ok(done)
-    }
-
-    /// Tells the kernel that a node's attributes and bytes are new.
-    pub(crate) fn invalidate(&self, ino: Ino) {
-        self.emit(Invalidate::Node(ino));
     }
 }
