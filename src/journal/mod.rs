@@ -11,9 +11,9 @@
 //! other. Two facts are always kept:
 //!
 //! * A byte that the state calls *present* is there: data is written first, its record second.
-//! * A byte that the state calls *clean* is the base's: before clean bytes are overwritten a
-//!   [`Record::Dirty`] says that they are the file's own (they still hold the base's bytes then, so
-//!   nothing wrong is said whenever the process dies).
+//! * A byte that the state calls *clean* is the base's, and one that is in flight and not dirty again is
+//!   the flight's: before such bytes are overwritten a [`Record::Dirty`] says that they are the file's own
+//!   (they still hold the same bytes then, so nothing wrong is said whenever the process dies).
 //!
 //! **`kill -9`** loses nothing that was written to either file; only the call in progress may be half
 //! done, inside the range it was to change. What lies in the data file outside of `present`, or at or
@@ -29,6 +29,7 @@
 //! | dirty bytes | overwritten, zeroed | old or new, the user wrote both |
 //! | dirty bytes | cut off by a truncate | the data file is only cut after a later `Sync` is durable |
 //! | dirty bytes | committed, then evicted or replaced by a newer base | `Evict` is synced before it punches; a new base starts a new journal, synced before anything is written |
+//! | bytes in flight | overwritten | old or new; but the flight is then *doubtful*: once it is committed its bytes are not believed to be the new base's, and are fetched |
 //! | clean bytes | overwritten, zeroed, evicted | clean bytes count only if *trusted*; a [`Record::Doubt`] or [`Record::Evict`] is synced first, and takes the trust away even though it comes after the last `Sync` |
 //! | a gap | filled, written | a gap is believed to be nothing: the base is asked |
 //! | a size | grown | what lies beyond the size is junk |

@@ -76,6 +76,8 @@ pub enum Record {
         size: u64,
         /// The smallest size since then, that one included.
         low: u64,
+        /// Whether power was lost since.
+        doubtful: bool,
     },
     /// In a compacted journal: bytes of the generation in flight.
     InFlight(Range<u64>),
@@ -128,7 +130,9 @@ pub fn encode(record: &Record, chain: &mut u32, out: &mut Vec<u8>) {
         Record::Evict => (9, 0, 0, 0, none),
         Record::Doubt => (10, 0, 0, 0, none),
         Record::Freeze(g) => (11, *g, 0, 0, none),
-        Record::Flight { generation, size, low } => (12, *generation, *size, *low, none),
+        Record::Flight { generation, size, low, doubtful } => {
+            (12, *generation, *size, *low, [u8::from(*doubtful); 32])
+        }
         Record::InFlight(r) => (13, r.start, r.end, 0, none),
         Record::Intent { generation, content } => {
             let (b, id) = of(content);
@@ -177,7 +181,7 @@ pub fn decode(bytes: &[u8], chain: &mut u32) -> Option<Record> {
         9 => Record::Evict,
         10 => Record::Doubt,
         11 => Record::Freeze(a),
-        12 => Record::Flight { generation: a, size: b, low: c },
+        12 => Record::Flight { generation: a, size: b, low: c, doubtful: id != [0; 32] },
         13 => Record::InFlight(a..b),
         14 => Record::Intent { generation: a, content: content(b) },
         15 => Record::Commit { generation: a, content: content(b) },
@@ -214,7 +218,7 @@ mod tests {
             Record::Evict,
             Record::Doubt,
             Record::Freeze(8),
-            Record::Flight { generation: 9, size: 10, low: 11 },
+            Record::Flight { generation: 9, size: 10, low: 11, doubtful: true },
             Record::InFlight(12..13),
             Record::Intent { generation: 14, content },
             Record::Commit { generation: 15, content },

@@ -49,6 +49,8 @@ pub struct Flight {
     pub dirty: RangeSet,
     /// What it will be committed as, once the upload is complete.
     pub intent: Option<Content>,
+    /// Power was lost meanwhile: its bytes may have been overwritten since its instant, unrecorded.
+    pub doubtful: bool,
 }
 
 impl State {
@@ -106,15 +108,17 @@ impl State {
                     low: self.size,
                     dirty,
                     intent: None,
+                    doubtful: false,
                 });
             }
-            Record::Flight { generation, size, low } => {
+            Record::Flight { generation, size, low, doubtful } => {
                 self.flight = Some(Flight {
                     generation: *generation,
                     size: *size,
                     low: *low,
                     dirty: RangeSet::new(),
                     intent: None,
+                    doubtful: *doubtful,
                 });
             }
             Record::InFlight(r) => {
@@ -133,6 +137,10 @@ impl State {
                     self.base = Some(*content);
                     // What was cut off since and has grown again is zeros, and dirty.
                     self.base_limit = content.size.min(flight.low);
+                    if flight.doubtful {
+                        self.present.subtract(&flight.dirty);
+                        self.present.union_with(&self.dirty);
+                    }
                 }
             }
             Record::Thaw(generation) => {
@@ -173,6 +181,9 @@ impl State {
         if doubt {
             self.trusted = RangeSet::new();
         }
+        if let Some(flight) = &mut self.flight {
+            flight.doubtful = true;
+        }
         let mut here = self.all_dirty();
         here.union_with(&intersection(&self.trusted, &self.present));
         self.present = here;
@@ -187,18 +198,19 @@ impl State {
         all
     }
 
+    /// The parts of `r` that are present and not changed since the last freeze: the base's, or what will be
+    /// the base's when the flight is committed.
+    pub fn unchanged_parts(&self, r: std::ops::Range<u64>) -> Vec<std::ops::Range<u64>> {
+        self.present.overlap(r).into_iter().flat_map(|p| self.dirty.gaps(p)).collect()
+    }
+
     /// The parts of `r` that are present and the base's.
     pub fn clean_parts(&self, r: std::ops::Range<u64>) -> Vec<std::ops::Range<u64>> {
-        let mut parts = Vec::new();
-        for p in self.present.overlap(r) {
-            for q in self.dirty.gaps(p) {
-                match &self.flight {
-                    Some(flight) => parts.extend(flight.dirty.gaps(q)),
-                    None => parts.push(q),
-                }
-            }
+        let unchanged = self.unchanged_parts(r);
+        match &self.flight {
+            Some(flight) => unchanged.into_iter().flat_map(|p| flight.dirty.gaps(p)).collect(),
+            None => unchanged,
         }
-        parts
     }
 
     /// Whether the remote lacks anything of this file, as far as is known here.
@@ -217,7 +229,8 @@ impl State {
         records.extend(self.present.iter().map(Record::Fill));
         records.extend(self.dirty.iter().map(Record::Dirty));
         if let Some(f) = &self.flight {
-            records.push(Record::Flight { generation: f.generation, size: f.size, low: f.low });
+            let Flight { generation, size, low, doubtful, .. } = *f;
+            records.push(Record::Flight { generation, size, low, doubtful });
             records.extend(f.dirty.iter().map(Record::InFlight));
             records.extend(f.intent.map(|content| Record::Intent { generation: f.generation, content }));
         }

@@ -315,7 +315,7 @@ impl StagedFile {
     /// Makes ready for `range` to be overwritten, zeroing what lies between the end and its start.
     ///
     /// The order matters: room in the journal (a full disk is noticed before anything is done), the old
-    /// bytes of a frozen generation aside, trust in clean bytes taken away, clean bytes called dirty. A
+    /// bytes of a frozen generation aside, trust in clean bytes taken away, unchanged bytes called dirty. A
     /// crash between any two leaves the content as it is.
     fn prepare(&self, i: &mut Inner, range: &Range<u64>) -> io::Result<()> {
         self.ready(i)?;
@@ -325,15 +325,15 @@ impl StagedFile {
         if cut {
             return self.reserve(i, 1);
         }
-        let clean: Vec<_> = i.state.clean_parts(touched.clone()).into_iter().map(Record::Dirty).collect();
-        self.reserve(i, clean.len() + 2)?;
+        let unchanged = i.state.unchanged_parts(touched.clone());
+        self.reserve(i, unchanged.len() + 2)?;
         self.save_old(i, &touched)?;
         if i.believed.touches(touched) {
             self.append(i, Record::Doubt)?;
             self.sync_log(i)?;
         }
-        for record in clean {
-            self.append(i, record)?;
+        for part in unchanged {
+            self.append(i, Record::Dirty(part))?;
         }
         i.changes += 1;
         if size < range.start {

@@ -130,13 +130,7 @@ impl Staging {
 
     /// Stages a file over `base`: as it is (`size` is the base's), or truncated to `size`. Fails with
     /// [`Kind::Busy`] if the ino is staged already.
-    pub fn create(
-        &self,
-        ino: Ino,
-        base: Option<Content>,
-        size: u64,
-        mtime: Time,
-    ) -> Result<Arc<StagedFile>> {
+    pub fn create(&self, ino: Ino, base: Option<Content>, size: u64, mtime: Time) -> Result<Arc<StagedFile>> {
         let mut live = self.live();
         if self.load(&mut live, ino)?.is_some() {
             return Err(Error::new(Kind::Busy, "the file is staged already").at(self.shown(ino)));
@@ -203,11 +197,7 @@ impl Staging {
     }
 
     /// Shares or loads a file; `live` is locked.
-    fn load(
-        &self,
-        live: &mut HashMap<Ino, Weak<StagedFile>>,
-        ino: Ino,
-    ) -> Result<Option<Arc<StagedFile>>> {
+    fn load(&self, live: &mut HashMap<Ino, Weak<StagedFile>>, ino: Ino) -> Result<Option<Arc<StagedFile>>> {
         if let Some(file) = live.get(&ino).and_then(Weak::upgrade) {
             return Ok(Some(file));
         }

@@ -11,7 +11,7 @@ use crate::{
     node::{Content, ContentId, Ino},
     ranges::RangeSet,
     remote::Composition,
-    staging::{Coverage, Read, StagedFile, Staging},
+    staging::{Coverage, Read, StagedFile, Staging, sys},
 };
 
 pub const INO: Ino = Ino(7);
@@ -156,3 +156,13 @@ pub fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
+/// Whether this file system has sparse files at all.
+pub fn sparse(dir: &Path) -> bool {
+    let path = dir.join("sparse");
+    let file = sys::create_sparse(&path).unwrap();
+    sys::write_all_at(&file, b"x", 8 << 20).unwrap();
+    drop(file);
+    let found = sys::allocated(&path).unwrap() < 1 << 20;
+    fs::remove_file(&path).unwrap();
+    found
+}
