@@ -25,6 +25,9 @@ use crate::{
     remote::{Composition, Receipt, Source},
 };
 
+/// Where at least so many bytes are written in a row, they are compared with what the base has nearby.
+const REWRITTEN: u64 = 256 << 10;
+
 /// A part of the new file.
 enum Piece {
     /// Segments of the base.
@@ -64,15 +67,22 @@ impl Draft {
         let started = Instant::now();
         let mut plan = Plan::new(c);
         let mut base = match c.base {
-            Some(base) if plan.limit > 0 && !plan.nothing() => Some(Base::open(inner.clone(), base).await?),
+            _ if plan.nothing() => None,
+            Some(base) if plan.limit > 0 => Some(Base::open(inner.clone(), base).await?),
+            // Written anew from the start: perhaps much of it as it was.
+            Some(base) if base.size >= REWRITTEN && c.size >= REWRITTEN => {
+                Base::open(inner.clone(), base).await.ok()
+            }
             _ => None,
         };
-        let mut level = level_for(c.size);
+        let mut level = if inner.outlines.keeps_outlines() { level_for(c.size) } else { 0 };
         if let Some(base) = &base {
             if level > 0 {
                 level = level.max(base.level());
             }
-            if let Some(run) = fragmented(&base.sizes()) {
+            if plan.limit > 0
+                && let Some(run) = fragmented(&base.sizes())
+            {
                 plan.rewrite(base.span(run));
             }
         }
@@ -107,7 +117,9 @@ impl Draft {
             let opens = plan.opens(at);
             let start = match (opens, base.as_mut()) {
                 (None, _) => plan.limit,
-                (Some(byte), Some(base)) if byte < plan.base_size => base.chunk_at(byte).await?.range.start,
+                (Some(byte), Some(base)) if plan.limit > 0 && byte < plan.base_size => {
+                    base.chunk_at(byte).await?.range.start
+                }
                 (Some(_), _) => plan.limit,
             };
             if let Some(base) = base
@@ -137,8 +149,14 @@ impl Draft {
         source: &Arc<dyn Source>,
         start: u64,
     ) -> Result<Option<u64>> {
-        let slot = packer.slot();
-        self.pieces.push(Piece::New(slot));
+        let slot = match self.pieces.last() {
+            Some(Piece::New(slot)) => *slot, // the window before ends where this one opens
+            _ => {
+                let slot = packer.slot();
+                self.pieces.push(Piece::New(slot));
+                slot
+            }
+        };
         let mut chunker = Chunker::default();
         let (mut at, mut cut) = (start, start);
         loop {
@@ -158,6 +176,8 @@ impl Draft {
                             return Ok(Some(at));
                         }
                         r.end = r.end.min(old.range.end);
+                    } else if r.end - r.start >= REWRITTEN {
+                        base.introduce(r.clone()).await;
                     }
                     read_source(source, r).await?
                 }
@@ -168,7 +188,7 @@ impl Draft {
                     }
                     let skip = old.range.start;
                     let until = r.end.min(old.range.end);
-                    base.read(&old).await?.slice((at - skip) as usize..(until - skip) as usize)
+                    base.read(&old, plan).await?.slice((at - skip) as usize..(until - skip) as usize)
                 }
                 (Feed::Zeros(r), _) => Bytes::from(vec![0; (r.end - r.start) as usize]),
                 (Feed::Base(_), None) => {

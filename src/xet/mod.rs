@@ -65,6 +65,11 @@ pub trait Outlines: Send + Sync {
         chunks: Range<u32>,
     ) -> Result<Option<Vec<(MerkleHash, u32)>>>;
 
+    /// Whether outlines are kept at all; if not, none are made.
+    fn keeps_outlines(&self) -> bool {
+        true
+    }
+
     /// Whether xorbs are uploaded with their footer. A remote that makes the footers itself must unpack and
     /// hash every chunk to do so; Hugging Face does, and takes none.
     fn wants_footers(&self) -> bool {
@@ -88,6 +93,10 @@ impl Outlines for NoOutlines {
     async fn xorb_chunks(&self, _: &MerkleHash, _: Range<u32>) -> Result<Option<Vec<(MerkleHash, u32)>>> {
         Ok(None)
     }
+
+    fn keeps_outlines(&self) -> bool {
+        false
+    }
 }
 
 /// A content that the remote now has.
@@ -107,6 +116,8 @@ struct Inner {
     client: Arc<dyn Client>,
     outlines: Arc<dyn Outlines>,
     known: known::Known,
+    /// Held while a segment is read to learn its chunks: one in memory at a time.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Xet {
@@ -114,7 +125,7 @@ impl Xet {
     /// when no agent runs, which costs transfers.
     pub fn open(client: Arc<dyn Client>, outlines: Arc<dyn Outlines>, state_dir: &Path) -> Result<Xet> {
         let known = known::Known::open(state_dir)?;
-        Ok(Xet(Arc::new(Inner { client, outlines, known })))
+        Ok(Xet(Arc::new(Inner { client, outlines, known, reading: tokio::sync::Mutex::new(()) })))
     }
 
     /// The bytes `range` of `content`, all of it. Only the chunks that it touches are fetched.
