@@ -6,16 +6,18 @@
 //! - `mountinfo` reads what is mounted, `holders` who uses it.
 //!
 //! The session with the kernel is fuser's; mounting and unmounting are ours, because fuser's own would
-//! unmount a second time whatever is at the same place when a session ends, hides why `fusermount3`
-//! refused, and gives up where only `fusermount3` may open `/dev/fuse`.
+//! unmount a second time whatever is at the same place when a session ends, and hides why `fusermount3`
+//! refused.
 
 use std::{
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex},
     time::Duration,
 };
 
 use fuser::{Config, Session, SessionACL};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use self::{adapter::Adapter, invalidate::Queue, mountinfo::MountPoint, system::System};
 use super::MountOptions;
@@ -42,6 +44,8 @@ pub struct Mounted {
     at: PathBuf,
     /// Which of the mounts that may come and go at this place is ours.
     id: u64,
+    /// The connection, only to ask whether the kernel still holds it.
+    connection: OwnedFd,
     ended: Arc<Ended>,
 }
 
@@ -56,10 +60,6 @@ impl Ended {
     fn set(&self) {
         *self.flag.lock().unwrap_or_else(|e| e.into_inner()) = true;
         self.wake.notify_all();
-    }
-
-    fn get(&self) -> bool {
-        *self.flag.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     fn wait(&self, most: Duration) {
@@ -85,10 +85,11 @@ pub fn mount(
             .mounted_at(&at)
             .ok_or_else(|| Error::new(Kind::Other, "the mount vanished as soon as it was made"))?;
         let ended = Arc::new(Ended::default());
-        serve(vfs, device, &plan, runtime, ended.clone())
-            .map_err(|e| Error::io("the session with FUSE did not start", e))?;
+        let session = |e| Error::io("the session with FUSE did not start", e);
+        let connection = device.try_clone().map_err(session)?;
+        serve(vfs, device, &plan, runtime, ended.clone()).map_err(session)?;
         system::raise_readahead(&mine.device);
-        Ok(Mounted { at: at.clone(), id: mine.id, ended })
+        Ok(Mounted { at: at.clone(), id: mine.id, connection, ended })
     };
     start().map_err(|e| {
         let _ = attach::detach(&at);
@@ -99,7 +100,7 @@ pub fn mount(
 /// Shakes hands with the kernel and starts the threads that answer it.
 fn serve(
     vfs: Arc<dyn Vfs>,
-    device: std::os::fd::OwnedFd,
+    device: OwnedFd,
     plan: &system::Plan,
     runtime: tokio::runtime::Handle,
     ended: Arc<Ended>,
@@ -110,7 +111,7 @@ fn serve(
     // They wait for local disks at most; what waits for the remote moves to the runtime.
     let cores = std::thread::available_parallelism().map_or(4, usize::from);
     config.n_threads = Some((2 * cores).clamp(4, 16));
-    config.clone_fd = plan.own_device;
+    config.clone_fd = true;
 
     let adapter = Adapter::new(vfs.clone(), runtime, queue.clone());
     let session = Session::from_fd(adapter, device, config.acl, config)?;
@@ -135,13 +136,27 @@ fn serve(
 }
 
 impl Mounted {
-    /// Our mount as the system has it, if it still has it.
+    /// Whether the kernel still holds the connection: false as soon as the last mount of it is gone.
+    fn is_connected(&self) -> bool {
+        let mut fds = [PollFd::new(&self.connection, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match rustix::event::poll(&mut fds, Some(&now)) {
+            Ok(_) => !fds[0].revents().contains(PollFlags::ERR),
+            Err(_) => true,
+        }
+    }
+
+    /// Our mount as the system has it, if it still has it. The number of a mount is given again to the
+    /// next one, so it says nothing once the connection is gone.
     fn find(&self) -> Option<MountPoint> {
+        if !self.is_connected() {
+            return None;
+        }
         System::this().mounts().into_iter().find(|m| m.id == self.id && m.at == self.at)
     }
 
     pub fn is_alive(&self) -> bool {
-        !self.ended.get() && self.find().is_some()
+        self.find().is_some()
     }
 
     pub fn unmount(&self) -> Result<()> {
@@ -158,8 +173,8 @@ impl Mounted {
 
     pub fn detach(&self) -> Result<()> {
         // Only if what is on top is ours: the system knows no other way to say which.
-        match System::this().mounted_at(&self.at) {
-            Some(top) if top.id == self.id => attach::detach(&self.at),
+        match (self.find(), System::this().mounted_at(&self.at)) {
+            (Some(mine), Some(top)) if top.id == mine.id => attach::detach(&self.at),
             _ => Ok(()),
         }
     }

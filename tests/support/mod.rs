@@ -1,7 +1,9 @@
 //! A machine for tests: an agent with a home of its own, a mount point, and the real program to talk to it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test uses its part")]
 
+pub mod conformance;
 pub mod data;
+pub mod testfs;
 
 use std::{
     path::{Path, PathBuf},

@@ -11,7 +11,7 @@ use std::{
     os::unix::ffi::OsStrExt,
     panic::AssertUnwindSafe,
     path::Path,
-    sync::{Arc, RwLock},
+    sync::{Arc, Mutex, RwLock},
     task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
@@ -59,11 +59,19 @@ pub struct Shared {
     /// Nodes last seen with a set-id bit. Ordinary users' writes all ask to take these bits away, and
     /// nearly no file has one: only for these is the drive asked.
     set_id: RwLock<HashSet<Ino>>,
+    /// What the kernel has open; none once the session is over.
+    open: Mutex<Option<HashSet<Handle>>>,
 }
 
 impl Adapter {
     pub fn new(vfs: Arc<dyn Vfs>, runtime: tokio::runtime::Handle, invalidations: Arc<Queue>) -> Self {
-        Adapter(Arc::new(Shared { vfs, runtime, invalidations, set_id: RwLock::default() }))
+        Adapter(Arc::new(Shared {
+            vfs,
+            runtime,
+            invalidations,
+            set_id: RwLock::default(),
+            open: Mutex::new(Some(HashSet::new())),
+        }))
     }
 
     /// Runs a request, whose last act is to answer. If it panics the answer is EIO (a reply that is
@@ -108,6 +116,21 @@ impl Shared {
             }
         }
         translate::attr(attr)
+    }
+
+    /// Notes that the kernel gets this handle. After the end of the session nobody would give it back.
+    fn opened(&self, handle: Handle) {
+        match &mut *self.open.lock().unwrap_or_else(|e| e.into_inner()) {
+            Some(open) => drop(open.insert(handle)),
+            None => self.vfs.release(handle),
+        }
+    }
+
+    fn released(&self, handle: Handle) {
+        if let Some(open) = &mut *self.open.lock().unwrap_or_else(|e| e.into_inner()) {
+            open.remove(&handle);
+        }
+        self.vfs.release(handle);
     }
 
     fn has_set_id(&self, ino: Ino) -> bool {
@@ -164,7 +187,9 @@ impl Shared {
     ) -> vfs::Result<(Attr, Handle)> {
         let name = name?;
         let (caller, _) = self.owner(parent, caller).await?;
-        self.vfs.create(parent, &name, mode, caller, options).await
+        let (attr, handle) = self.vfs.create(parent, &name, mode, caller, options).await?;
+        self.opened(handle);
+        Ok((attr, handle))
     }
 
     /// Opens. The kernel may keep the bytes that it has unless it has yet to be told that they changed.
@@ -182,6 +207,7 @@ impl Shared {
                 return Err(fault);
             }
         }
+        self.opened(handle);
         let mut flags = FopenFlags::empty();
         if !self.invalidations.is_pending(ino) {
             flags |= FopenFlags::FOPEN_KEEP_CACHE;
@@ -243,6 +269,14 @@ impl Filesystem for Adapter {
         }
         let _ = config.set_max_background(MAX_BACKGROUND);
         Ok(())
+    }
+
+    fn destroy(&mut self) {
+        // The kernel drops what it has not sent when the last mount goes: a release may be among it.
+        let open = self.0.open.lock().unwrap_or_else(|e| e.into_inner()).take();
+        for handle in open.into_iter().flatten() {
+            self.0.vfs.release(handle);
+        }
     }
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
@@ -536,7 +570,7 @@ impl Filesystem for Adapter {
         reply: ReplyEmpty,
     ) {
         let released = self.now(|s| {
-            s.vfs.release(handle(fh));
+            s.released(handle(fh));
             Ok(())
         });
         empty(reply, released);

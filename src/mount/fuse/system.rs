@@ -46,8 +46,6 @@ pub struct Plan {
     pub allow_other: bool,
     /// Nothing may be written.
     pub read_only: bool,
-    /// We may open the device ourselves.
-    pub own_device: bool,
     /// The helper, if it is needed and there.
     pub helper: Option<PathBuf>,
 }
@@ -170,7 +168,6 @@ impl System {
     pub fn plan(&self, options: &MountOptions) -> Result<Plan> {
         let install = "install it: apt install fuse3 (Debian, Ubuntu), dnf install fuse3 (Fedora)";
         let opened = fs::OpenOptions::new().read(true).write(true).open(&self.device);
-        let own_device = opened.is_ok();
         let helper = (!self.root).then(|| self.helper()).flatten();
         match opened {
             Ok(_) => {}
@@ -185,8 +182,7 @@ impl System {
                 ))
                 .because(e));
             }
-            // The helper is set-user-id root and can open it where we can't.
-            Err(_) if helper.is_some() => {}
+            // The helper is no way around: it opens the device as the user that calls it.
             Err(e) => {
                 return Err(Error::new(Kind::Denied, format!("FUSE can't be opened: {e}"))
                     .at(self.device.display())
@@ -205,7 +201,6 @@ impl System {
             source: source(&options.name),
             allow_other: self.root || allows_others(&fs::read_to_string(&self.conf).unwrap_or_default()),
             read_only: options.read_only,
-            own_device,
             helper,
         })
     }

@@ -53,12 +53,12 @@ fn without_the_right_to_open_the_device_the_error_says_how_to_give_it() {
 }
 
 #[test]
-fn the_helper_makes_up_for_a_device_that_only_root_may_open() {
+fn an_ordinary_user_mounts_by_the_first_helper_that_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let helpers = vec![dir.path().join("none"), "/bin/true".into()];
-    let system = System { device: dir.path().into(), helpers, ..machine(dir.path()) };
+    let system = System { helpers, ..machine(dir.path()) };
     let plan = system.plan(&options()).unwrap();
-    assert_eq!((plan.own_device, plan.helper), (false, Some("/bin/true".into())));
+    assert_eq!((plan.allow_other, plan.helper), (false, Some("/bin/true".into())));
 }
 
 #[test]

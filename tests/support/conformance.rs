@@ -1,0 +1,132 @@
+//! Runs the file system testers of crates.io, `fsx` and `pjdfstest`, on a folder.
+//!
+//! `cargo xtask test` installs them and says where they are by `LACUNA_FSX` and `LACUNA_PJDFSTEST`.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// Which versions the lists of expected failures were made with.
+pub const FSX: (&str, &str) = ("LACUNA_FSX", "fsx@0.3.2");
+/// See [`FSX`].
+pub const PJDFSTEST: (&str, &str) = ("LACUNA_PJDFSTEST", "pjdfstest@0.2.2");
+
+/// The users that `pjdfstest` becomes; the second is not on every machine.
+pub const USERS: [(&str, &str); 2] = [("nobody", "nogroup"), ("tests", "tests")];
+
+/// Where a tester is.
+fn tool((var, package): (&str, &str)) -> Result<PathBuf, String> {
+    let how = format!("run `cargo xtask test`, or `cargo install {package}` and set {var} to its path");
+    let path = env::var_os(var).ok_or_else(|| format!("{var} is not set: {how}"))?;
+    let path = PathBuf::from(path);
+    if !path.is_file() {
+        return Err(format!("{var} names {}, which is no file: {how}", path.display()));
+    }
+    Ok(path)
+}
+
+fn run(command: &mut Command) -> Result<Output, String> {
+    command.env("NO_COLOR", "1").output().map_err(|e| format!("{command:?}: {e}"))
+}
+
+fn text(output: &Output) -> String {
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// `ops` random operations on a file in `dir`: reads, writes, both by mapping, truncations, syncs and
+/// reopens. `extra`: further weights, as lines of fsx.toml's section of that name (`punch_hole = 1`).
+/// The error holds the tester's last lines; seed and operations repeat it.
+pub fn run_fsx(dir: &Path, seed: u64, ops: u64, extra: &str) -> Result<(), String> {
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let config = scratch.path().join("fsx.toml");
+    let weights = format!(
+        "[weights]\nclose_open = 1\ninvalidate = 1\nread = 10\nwrite = 10\nmapread = 10\nmapwrite = 10\n\
+         truncate = 5\nfsync = 1\nfdatasync = 1\n{extra}\n"
+    );
+    fs::write(&config, weights).map_err(|e| e.to_string())?;
+    let mut command = Command::new(tool(FSX)?);
+    command.arg("-f").arg(&config).args(["-N", &ops.to_string(), "-S", &seed.to_string()]);
+    command.arg("-P").arg(scratch.path()).arg(dir.join(format!("fsx-{seed}")));
+    let output = run(&mut command)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = text(&output);
+    let lines: Vec<_> = text.lines().collect();
+    let last = lines[lines.len().saturating_sub(40)..].join("\n");
+    Err(format!("fsx, seed {seed}, {ops} operations: {}\n{last}", output.status))
+}
+
+/// What `pjdfstest` found.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Report {
+    /// How many cases passed.
+    pub passed: usize,
+    /// The names of those that failed.
+    pub failed: Vec<String>,
+    /// The names of those that could not be run here.
+    pub skipped: Vec<String>,
+    /// All that it printed.
+    pub text: String,
+}
+
+/// Runs all cases that this system can run, or those whose names hold one of `only`, in a new folder in `dir`.
+/// Without root most are skipped.
+pub fn run_pjdfstest(dir: &Path, only: &[&str]) -> Result<Report, String> {
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let config = scratch.path().join("pjdfstest.toml");
+    let entries: Vec<_> = USERS.iter().map(|(user, group)| format!("[{user:?}, {group:?}]")).collect();
+    let settings = format!(
+        "[features]\nposix_fallocate = {{}}\nrename_ctime = {{}}\nstat_st_birthtime = {{}}\nutime_now = {{}}\nutimensat = {{}}\n\
+         [settings]\nnaptime = 0.02\nallow_remount = false\n[dummy_auth]\nentries = [{}]\n",
+        entries.join(", ")
+    );
+    fs::write(&config, settings).map_err(|e| e.to_string())?;
+    let mut command = Command::new(tool(PJDFSTEST)?);
+    command.arg("-c").arg(&config).arg("-p").arg(dir);
+    // The cases that want a second file system get that of the temporary files.
+    command.arg("-s").arg(scratch.path()).arg("--").args(only);
+    let report = parse(text(&run(&mut command)?));
+    if report.passed + report.failed.len() + report.skipped.len() == 0 {
+        return Err(format!(
+            "pjdfstest ran nothing (are there the users {USERS:?}? `cargo xtask test` makes them):\n{}",
+            report.text
+        ));
+    }
+    Ok(report)
+}
+
+/// A case is a line of its name and what came of it; what follows indented belongs to it.
+fn parse(text: String) -> Report {
+    let mut report = Report::default();
+    for line in text.lines().filter(|l| !l.starts_with(char::is_whitespace)) {
+        let Some((name, outcome)) = line.split_once(char::is_whitespace) else { continue };
+        match outcome.trim() {
+            "ok" => report.passed += 1,
+            "FAILED" => report.failed.push(name.to_owned()),
+            "skipped" => report.skipped.push(name.to_owned()),
+            _ => {}
+        }
+    }
+    report.text = text;
+    report
+}
+
+#[test]
+fn reports_are_read_as_they_are_printed() {
+    let report = parse(
+        "chmod::a::b      ok\n\
+         link::c          FAILED\n\tcalled `Result::unwrap()` ok\n\
+         open::d          skipped\n\trequires features: chflags\n\
+         \nSummary: 1 failed, 1 skipped, 1 passed, 0 expected failures, 3 total\n"
+            .into(),
+    );
+    assert_eq!(
+        (report.passed, report.failed, report.skipped),
+        (1, vec!["link::c".into()], vec!["open::d".into()])
+    );
+}
