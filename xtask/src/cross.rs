@@ -131,22 +131,21 @@ impl Bench {
 
     /// `cargo VERB` for a target, in the workspace.
     fn cargo(&self, tree: &Tree, verb: &str, target: &str) -> Result<Command> {
-        let mut cargo = match self.rust {
-            Rust::Debian => Command::new("/usr/bin/cargo"),
-            Rust::Rustup => Command::new("cargo"),
-        };
-        for (name, _) in std::env::vars_os() {
-            if is_of_outer_cargo(&name.to_string_lossy()) {
+        let mut cargo = Command::new(match self.rust {
+            Rust::Debian => "/usr/bin/cargo".into(),
+            Rust::Rustup => tools::cargo(),
+        });
+        cargo.current_dir(&tree.root).arg(verb);
+        if self.rust == Rust::Debian {
+            let outer = std::env::vars_os().filter(|(name, _)| is_of_outer_cargo(&name.to_string_lossy()));
+            for (name, _) in outer {
                 cargo.env_remove(name);
             }
-        }
-        cargo.current_dir(&tree.root).env("CARGO_TARGET_DIR", self.folder("target")?);
-        cargo.arg(verb);
-        if self.rust == Rust::Debian {
             // Else cargo finds rustup's compiler beside Debian's own.
             cargo.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("RUSTC_BOOTSTRAP", "1");
             cargo.arg("-Zbuild-std=std,panic_unwind,test");
         }
+        cargo.env("CARGO_TARGET_DIR", self.folder("target")?);
         cargo.args(["--target", target]);
         // Optimising all takes longer than it saves, but hashing and chunking are no good without. The
         // same for both targets, so that they share the build scripts and macros.

@@ -5,6 +5,7 @@
 
 mod args;
 mod cross;
+mod licences;
 mod packages;
 mod progress;
 mod run;

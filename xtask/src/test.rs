@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     args::{Args, Usage},
-    cross, packages, run,
+    cross, licences, packages, run,
     tally::Tally,
     tools::{self, Tree},
 };
@@ -22,8 +22,8 @@ Usage: cargo xtask test [--only NAME]... [--no-cross]
 Installs what the tests need, runs all of them and ends with `N passed, N failed`.
 What can't be done counts as failed; nothing is skipped in silence.
 
-  --only NAME   Only this part (may be repeated): fmt, clippy, tests, windows, macos;
-                `cross` stands for the last two
+  --only NAME   Only this part (may be repeated): fmt, licences, clippy, tests, windows,
+                macos; `cross` stands for the last two
   --no-cross    Without windows and macos";
 
 /// The programs of crates.io that test a file system: crate, version, variable that tells the tests
@@ -35,7 +35,7 @@ const PROGRAMS: &[(&str, &str, &str)] =
 const USER: &str = "tests";
 
 /// The parts, in the order of how soon they tell.
-const PARTS: &[&str] = &["fmt", "clippy", "tests", "windows", "macos"];
+const PARTS: &[&str] = &["fmt", "licences", "clippy", "tests", "windows", "macos"];
 
 /// Runs the command; whether everything passed.
 pub fn main(words: &[String]) -> Result<bool> {
@@ -80,6 +80,7 @@ fn perform(part: &str, tree: &Tree) -> Result<Tally> {
             let ok = tools::succeeds(cargo.args(["fmt", "--all", "--check"]))?;
             Ok(Tally::check("cargo fmt", ok))
         }
+        "licences" => licences::check(tree),
         "clippy" => {
             packages::ensure(&[packages::BUILD])?;
             ensure_component("clippy", "clippy")?;
@@ -149,13 +150,13 @@ pub fn summary(results: &[(&str, Tally, Duration)]) -> bool {
     for (part, tally, took) in results {
         let ignored = if tally.ignored > 0 { format!(", {} ignored", tally.ignored) } else { String::new() };
         println!(
-            "    {part:<8} {} passed, {} failed{ignored}  ({} s)",
+            "    {part:<9} {} passed, {} failed{ignored}  ({} s)",
             tally.passed,
             tally.failed,
             took.as_secs()
         );
         for name in &tally.names {
-            println!("             FAILED: {name}");
+            println!("              FAILED: {name}");
         }
         all.add(tally);
     }
@@ -174,10 +175,10 @@ mod tests {
     #[test]
     fn all_parts_run_unless_told_otherwise() {
         assert_eq!(only(&[], false).unwrap(), PARTS);
-        assert_eq!(only(&[], true).unwrap(), ["fmt", "clippy", "tests"]);
+        assert_eq!(only(&[], true).unwrap(), ["fmt", "licences", "clippy", "tests"]);
         assert_eq!(only(&["tests", "fmt"], false).unwrap(), ["fmt", "tests"]);
         assert_eq!(only(&["cross"], false).unwrap(), ["windows", "macos"]);
-        assert!(only(&["tets"], false).unwrap_err().0.contains("the parts are fmt, clippy"));
+        assert!(only(&["tets"], false).unwrap_err().0.contains("the parts are fmt, licences"));
     }
 
     #[test]
