@@ -94,6 +94,11 @@ impl TestFs {
         take(state.get(ino).unwrap(), 0..u64::MAX).unwrap()
     }
 
+    /// The longest single write, bytes.
+    pub fn largest_write(&self) -> usize {
+        self.state().largest_write
+    }
+
     /// Nodes without a name, handles, and whether more references came back than were given.
     pub fn leftovers(&self) -> (usize, usize, bool) {
         let state = self.state();
@@ -286,7 +291,9 @@ impl Vfs for TestFs {
             At::Offset(offset) => offset,
             At::Append => node.attr.size,
         };
-        put(node, offset, data)
+        put(node, offset, data)?;
+        state.largest_write = state.largest_write.max(data.len());
+        Ok(())
     }
 
     fn flush(&self, handle: Handle) -> Result<()> {

@@ -21,6 +21,8 @@ pub struct State {
     pub blind: Option<Name>,
     /// More references given back than taken.
     pub overdrawn: bool,
+    /// The longest write, bytes.
+    pub largest_write: usize,
 }
 
 pub struct Node {
@@ -49,6 +51,7 @@ impl Default for State {
             next: 100,
             blind: None,
             overdrawn: false,
+            largest_write: 0,
         }
     }
 }
