@@ -1,6 +1,6 @@
 //! Linux: FUSE by the crate `fuser`.
 //!
-//! - `adapter` translates each request, `readdir` listings, `translate` values;
+//! - `adapter` translates each request, `readdir` listings, `translate` values; `shared` is what they share;
 //! - `invalidate` tells the kernel what to forget;
 //! - `system` looks whether a mount is possible and says what is in the way, `attach` makes it;
 //! - `mountinfo` reads what is mounted, `holders` who uses it.
@@ -32,6 +32,7 @@ mod holders;
 mod invalidate;
 mod mountinfo;
 mod readdir;
+mod shared;
 mod system;
 mod translate;
 

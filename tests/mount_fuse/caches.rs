@@ -53,36 +53,27 @@ fn names_made_and_removed_elsewhere_show() {
     let drive = Drive::new();
     let path = drive.path("new");
     assert!(!path.exists());
-    let entry = || Invalidate::Entry(Ino::ROOT, Name::new("new").unwrap());
     drive.fs.change_behind("new", b"x");
-    drive.fs.emit(entry());
     assert!(path.exists(), "names that do not exist are not cached");
 
     drive.fs.remove_behind("new");
     assert!(path.exists(), "the kernel keeps the name until it is told");
-    drive.fs.emit(entry());
+    drive.fs.emit(Invalidate::Entry(Ino::ROOT, Name::new("new").unwrap()));
     eventually("the name is gone", || !path.exists());
 }
 
 #[test]
 fn a_file_made_elsewhere_just_now_is_opened_and_not_refused() {
     let drive = Drive::new();
-    drive.fs.change_behind("race", b"theirs");
-    drive.fs.blind("race");
-    let open = |exclusive| {
+    let open = |name, exclusive| {
+        drive.fs.change_behind(name, b"theirs");
+        drive.fs.blind(name);
         let mut options = OpenOptions::new();
-        options.append(true).read(true);
-        if exclusive {
-            options.create_new(true)
-        } else {
-            options.create(true)
-        };
-        options.open(drive.path("race"))
+        options.append(true).read(true).create(true).create_new(exclusive);
+        options.open(drive.path(name))
     };
-    open(false).unwrap().write_all(b" and ours").unwrap();
-    assert_eq!(fs::read_to_string(drive.path("race")).unwrap(), "theirs and ours");
-
-    drive.fs.emit(Invalidate::Entry(Ino::ROOT, Name::new("race").unwrap()));
-    drive.fs.blind("race");
-    assert_eq!(open(true).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+    open("shared", false).unwrap().write_all(b" and ours").unwrap();
+    assert_eq!(fs::read_to_string(drive.path("shared")).unwrap(), "theirs and ours");
+    let refused = open("exclusive", true).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::AlreadyExists);
 }

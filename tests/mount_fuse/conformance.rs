@@ -17,5 +17,8 @@ fn pjdfstest_finds_nothing() {
     let drive = Drive::new();
     let report = run_pjdfstest(&drive.at, &[]).unwrap();
     println!("{}", report.text);
-    assert_eq!(report.failed, Vec::<String>::new());
+    assert_eq!(report.surprises(), Vec::<String>::new());
+    // An ordinary user can run few of the cases.
+    let least = if rustix::process::geteuid().is_root() { 200 } else { 1 };
+    assert!(report.passed >= least, "only {} passed", report.passed);
 }

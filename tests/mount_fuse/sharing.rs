@@ -78,3 +78,11 @@ fn slow_reads_hold_up_nobody_else() {
         }
     });
 }
+
+#[test]
+fn big_requests_reach_the_drive_whole() {
+    let drive = Drive::new();
+    let file = File::create(drive.path("a")).unwrap();
+    assert_eq!(rustix::io::write(&file, &vec![1; 4 << 20]).unwrap(), 4 << 20);
+    assert_eq!(drive.fs.largest_write(), 1 << 20);
+}

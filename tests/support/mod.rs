@@ -4,6 +4,7 @@
 pub mod conformance;
 pub mod data;
 pub mod testfs;
+pub mod tree;
 
 use std::{
     path::{Path, PathBuf},

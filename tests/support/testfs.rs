@@ -1,7 +1,7 @@
 //! A small file system in memory, right but simple, so that an adapter can be tested alone.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -14,15 +14,14 @@ use lacuna::{
 };
 use tokio::sync::Semaphore;
 
+use super::tree::{Body, PAGE, State, kill_set_id, modified, pages, put, resize, take, zero};
+
 /// Reads of a file of this name wait until [`TestFs::let_go`].
 pub const SLOW: &str = "slow";
 
-const PAGE: u64 = 4096;
-const MAX_SIZE: u64 = 1 << 50;
-
 type Sink = Arc<dyn Fn(Invalidate) + Send + Sync>;
 
-/// Where a set of node numbers goes.
+/// The file system, and what tests do to it behind the adapter's back.
 #[derive(Default)]
 pub struct TestFs {
     state: Mutex<State>,
@@ -35,258 +34,6 @@ struct Gate(Semaphore);
 impl Default for Gate {
     fn default() -> Self {
         Gate(Semaphore::new(0))
-    }
-}
-
-struct State {
-    nodes: HashMap<Ino, Node>,
-    handles: HashMap<Handle, (Ino, OpenOptions)>,
-    next: u64,
-    /// The next lookup of this name answers "not found" though it is there.
-    blind: Option<Name>,
-    /// More references given back than taken.
-    overdrawn: bool,
-    kills: u64,
-}
-
-struct Node {
-    attr: Attr,
-    body: Body,
-    /// None: unlinked.
-    parent: Option<Ino>,
-    refs: u64,
-    opens: u64,
-}
-
-enum Body {
-    /// Pages that are not there are holes.
-    File(BTreeMap<u64, Box<[u8; PAGE as usize]>>),
-    Dir(BTreeMap<u64, (Name, Ino)>),
-    Symlink(String),
-}
-
-impl Default for State {
-    fn default() -> Self {
-        let root = node(Ino::ROOT, Body::Dir(BTreeMap::new()), 0o755, Caller { uid: 0, gid: 0 });
-        let root = Node { parent: Some(Ino::ROOT), ..root };
-        State {
-            nodes: HashMap::from([(Ino::ROOT, root)]),
-            handles: HashMap::new(),
-            next: 100,
-            blind: None,
-            overdrawn: false,
-            kills: 0,
-        }
-    }
-}
-
-fn node(ino: Ino, body: Body, mode: u32, caller: Caller) -> Node {
-    let now = Time::now();
-    let (kind, size, nlink) = match &body {
-        Body::File(_) => (Kind::File, 0, 1),
-        Body::Dir(_) => (Kind::Dir, 0, 2),
-        Body::Symlink(target) => (Kind::Symlink, target.len() as u64, 1),
-    };
-    let Caller { uid, gid } = caller;
-    let (atime, mtime, ctime, btime) = (now, now, now, now);
-    let attr = Attr { ino, kind, size, mode, uid, gid, nlink, atime, mtime, ctime, btime };
-    Node { attr, body, parent: None, refs: 0, opens: 0 }
-}
-
-impl State {
-    fn get(&mut self, ino: Ino) -> Result<&mut Node> {
-        self.nodes.get_mut(&ino).ok_or(Fault::NotFound)
-    }
-
-    fn dir(&mut self, ino: Ino) -> Result<&mut BTreeMap<u64, (Name, Ino)>> {
-        match &mut self.get(ino)?.body {
-            Body::Dir(entries) => Ok(entries),
-            _ => Err(Fault::NotDir),
-        }
-    }
-
-    fn child(&mut self, dir: Ino, name: &Name) -> Result<Option<(u64, Ino)>> {
-        let found = self.dir(dir)?.iter().find(|(_, (n, _))| n == name);
-        Ok(found.map(|(cookie, (_, ino))| (*cookie, *ino)))
-    }
-
-    fn fresh(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
-    /// Puts a node under a name; the folder's times and link count follow.
-    fn link(&mut self, dir: Ino, name: &Name, ino: Ino) -> Result<()> {
-        let cookie = self.fresh();
-        self.dir(dir)?.insert(cookie, (name.clone(), ino));
-        self.get(ino)?.parent = Some(dir);
-        let is_dir = self.get(ino)?.attr.kind == Kind::Dir;
-        self.touch(dir, if is_dir { 1 } else { 0 })
-    }
-
-    fn unlink(&mut self, dir: Ino, cookie: u64) -> Result<Ino> {
-        let (_, ino) = self.dir(dir)?.remove(&cookie).ok_or(Fault::NotFound)?;
-        let is_dir = self.get(ino)?.attr.kind == Kind::Dir;
-        self.touch(dir, if is_dir { -1 } else { 0 })?;
-        self.get(ino)?.parent = None;
-        Ok(ino)
-    }
-
-    fn touch(&mut self, dir: Ino, links: i32) -> Result<()> {
-        let attr = &mut self.get(dir)?.attr;
-        attr.mtime = Time::now();
-        attr.ctime = attr.mtime;
-        attr.nlink = attr.nlink.saturating_add_signed(links);
-        Ok(())
-    }
-
-    fn drop_name(&mut self, ino: Ino) -> Result<()> {
-        let attr = &mut self.get(ino)?.attr;
-        attr.nlink = 0;
-        attr.ctime = Time::now();
-        self.sweep(ino);
-        Ok(())
-    }
-
-    /// Forgets a node that has no name, no reference and no handle.
-    fn sweep(&mut self, ino: Ino) {
-        if self.nodes.get(&ino).is_some_and(|n| n.parent.is_none() && n.refs + n.opens == 0) {
-            self.nodes.remove(&ino);
-        }
-    }
-
-    fn make(&mut self, dir: Ino, name: &Name, body: Body, mode: u32, by: Caller) -> Result<Attr> {
-        if self.child(dir, name)?.is_some() {
-            return Err(Fault::Exists);
-        }
-        if self.get(dir)?.parent.is_none() {
-            return Err(Fault::NotFound);
-        }
-        let ino = Ino(self.fresh());
-        let node = Node { refs: 1, ..node(ino, body, mode, by) };
-        self.nodes.insert(ino, node);
-        self.link(dir, name, ino)?;
-        Ok(self.get(ino)?.attr.clone())
-    }
-
-    fn open(&mut self, ino: Ino, options: OpenOptions) -> Result<Handle> {
-        let node = self.get(ino)?;
-        if node.attr.kind == Kind::Dir {
-            return Err(Fault::IsDir);
-        }
-        node.opens += 1;
-        if options.truncate {
-            resize(node, 0)?;
-        }
-        let handle = Handle(self.fresh());
-        self.handles.insert(handle, (ino, options));
-        Ok(handle)
-    }
-
-    fn opened(&mut self, handle: Handle) -> Result<(&mut Node, OpenOptions)> {
-        let (ino, options) = *self.handles.get(&handle).ok_or(Fault::BadHandle)?;
-        Ok((self.get(ino)?, options))
-    }
-
-    fn is_inside(&self, mut ino: Ino, ancestor: Ino) -> bool {
-        while ino != Ino::ROOT {
-            if ino == ancestor {
-                return true;
-            }
-            match self.nodes.get(&ino).and_then(|n| n.parent) {
-                Some(parent) => ino = parent,
-                None => return false,
-            }
-        }
-        ancestor == Ino::ROOT
-    }
-}
-
-fn pages(node: &mut Node) -> Result<&mut BTreeMap<u64, Box<[u8; PAGE as usize]>>> {
-    match &mut node.body {
-        Body::File(pages) => Ok(pages),
-        Body::Dir(_) => Err(Fault::IsDir),
-        Body::Symlink(_) => Err(Fault::Invalid),
-    }
-}
-
-fn modified(node: &mut Node) {
-    node.attr.mtime = Time::now();
-    node.attr.ctime = node.attr.mtime;
-}
-
-fn zero(node: &mut Node, range: Range<u64>) -> Result<()> {
-    let pages = pages(node)?;
-    let touched: Vec<u64> =
-        pages.range(range.start / PAGE..=range.end.saturating_sub(1) / PAGE).map(|(p, _)| *p).collect();
-    for page in touched {
-        let start = range.start.max(page * PAGE) - page * PAGE;
-        let end = range.end.min((page + 1) * PAGE).saturating_sub(page * PAGE);
-        if (start, end) == (0, PAGE) {
-            pages.remove(&page);
-        } else if let Some(bytes) = pages.get_mut(&page).filter(|_| start < end) {
-            bytes[start as usize..end as usize].fill(0);
-        }
-    }
-    Ok(())
-}
-
-fn resize(node: &mut Node, size: u64) -> Result<()> {
-    if size > MAX_SIZE {
-        return Err(Fault::TooBig);
-    }
-    let old = node.attr.size;
-    if size < old {
-        zero(node, size..old.next_multiple_of(PAGE))?;
-    }
-    pages(node)?;
-    node.attr.size = size;
-    modified(node);
-    Ok(())
-}
-
-fn put(node: &mut Node, offset: u64, data: &[u8]) -> Result<()> {
-    let end = offset.checked_add(data.len() as u64).filter(|e| *e <= MAX_SIZE);
-    let end = end.ok_or(Fault::TooBig)?;
-    let pages = pages(node)?;
-    let mut done = 0;
-    while done < data.len() {
-        let at = offset + done as u64;
-        let within = (at % PAGE) as usize;
-        let n = (PAGE as usize - within).min(data.len() - done);
-        let page = pages.entry(at / PAGE).or_insert_with(|| Box::new([0; PAGE as usize]));
-        page[within..within + n].copy_from_slice(&data[done..done + n]);
-        done += n;
-    }
-    node.attr.size = node.attr.size.max(end);
-    modified(node);
-    Ok(())
-}
-
-fn take(node: &mut Node, range: Range<u64>) -> Result<Vec<u8>> {
-    let end = range.end.min(node.attr.size);
-    let pages = pages(node)?;
-    let mut out = Vec::new();
-    let mut at = range.start;
-    while at < end {
-        let within = (at % PAGE) as usize;
-        let n = (PAGE as usize - within).min((end - at) as usize);
-        match pages.get(&(at / PAGE)) {
-            Some(page) => out.extend_from_slice(&page[within..within + n]),
-            None => out.resize(out.len() + n, 0),
-        }
-        at += n as u64;
-    }
-    Ok(out)
-}
-
-/// What Linux does when content or owner change hands.
-fn kill_set_id(attr: &mut Attr) {
-    if attr.kind == Kind::File {
-        attr.mode &= !0o4000;
-        if attr.mode & 0o010 != 0 {
-            attr.mode &= !0o2000;
-        }
     }
 }
 
@@ -347,16 +94,16 @@ impl TestFs {
         take(state.get(ino).unwrap(), 0..u64::MAX).unwrap()
     }
 
+    /// The longest single write, bytes.
+    pub fn largest_write(&self) -> usize {
+        self.state().largest_write
+    }
+
     /// Nodes without a name, handles, and whether more references came back than were given.
     pub fn leftovers(&self) -> (usize, usize, bool) {
         let state = self.state();
         let orphans = state.nodes.values().filter(|n| n.parent.is_none()).count();
         (orphans, state.handles.len(), state.overdrawn)
-    }
-
-    /// How often set-id bits were taken away on request.
-    pub fn kills(&self) -> u64 {
-        self.state().kills
     }
 }
 
@@ -398,7 +145,6 @@ impl Vfs for TestFs {
         if handle.is_some_and(|h| !state.handles.contains_key(&h)) {
             return Err(Fault::BadHandle);
         }
-        state.kills += u64::from(set.kill_suid && set.uid.is_none() && set.gid.is_none());
         let node = state.get(ino)?;
         if let Some(size) = set.size {
             resize(node, size)?;
@@ -545,7 +291,9 @@ impl Vfs for TestFs {
             At::Offset(offset) => offset,
             At::Append => node.attr.size,
         };
-        put(node, offset, data)
+        put(node, offset, data)?;
+        state.largest_write = state.largest_write.max(data.len());
+        Ok(())
     }
 
     fn flush(&self, handle: Handle) -> Result<()> {

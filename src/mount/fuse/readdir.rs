@@ -3,7 +3,7 @@
 use fuser::{INodeNo, ReplyDirectory, ReplyDirectoryPlus};
 
 use super::{
-    adapter::{GENERATION, KEEP, Shared},
+    shared::{GENERATION, KEEP, Shared},
     translate,
 };
 use crate::{
