@@ -12,11 +12,10 @@ use xet_core_structures::{
 use super::{
     Inner, cas_error,
     compose::Plan,
-    damaged,
+    damaged, fetch,
     known::Rows,
     outline::Outline,
     packer::Part,
-    reader,
     tree::{Node, Tree},
 };
 use crate::{error::Result, node::Content};
@@ -169,7 +168,8 @@ impl Base {
         let (client, content) = (&self.inner.client, &self.content);
         let fetched: Vec<(u64, Bytes)> = stream::iter(wanted)
             .map(|old| async move {
-                let bytes = reader::read(client, content, old.range.clone()).await?;
+                let (_, parts) = fetch::fetch(client, content, old.range.clone()).await?;
+                let bytes = parts.first().map(|p| p.data.clone()).unwrap_or_default();
                 if compute_data_hash(&bytes) != old.hash {
                     let cause = format!("bytes {:?} do not match their checksum", old.range);
                     return Err(damaged(content, cause));
@@ -340,7 +340,7 @@ impl Base {
     /// Reads a segment, up to 64 MiB, to learn its chunks: one at a time.
     async fn hash(&self, i: usize) -> Result<Rows> {
         let _one = self.inner.reading.lock().await;
-        let (_, parts) = reader::chunks(&self.inner.client, &self.content, self.span(i..i + 1)).await?;
+        let (_, parts) = fetch::fetch(&self.inner.client, &self.content, self.span(i..i + 1)).await?;
         let hashing = tokio::task::spawn_blocking(move || {
             let rows = parts
                 .iter()
