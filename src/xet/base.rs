@@ -65,6 +65,7 @@ impl Base {
     /// Learns the segments of `content`, and its outline if there is one.
     pub async fn open(inner: Arc<Inner>, content: Content) -> Result<Base> {
         let mut fetched = 0;
+        // Contents never change, so what is known of one stays right.
         let known = inner.known.file(&content.id);
         let (info, outline) = match known {
             Some((info, outline)) => (info, outline.and_then(|o| Outline::decode(&o, &content))),
@@ -151,6 +152,7 @@ impl Base {
             return Ok(bytes.clone());
         }
         self.chunks.retain(|&start, _| start > old.range.start); // the walk never goes back
+        // One by one, each would wait for the remote: a hundred small edits are a hundred round trips.
         let edges = match self.chunks.len() {
             0 => plan.edges(old.range.end, AHEAD),
             _ => Vec::new(),

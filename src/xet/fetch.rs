@@ -66,6 +66,7 @@ pub(super) async fn fetch(
                 now: Mutex::new(target(&fetch)),
             };
             let ranges: Vec<ChunkRange> = fetch.ranges.iter().map(|r| r.chunks).collect();
+            // The client bounds its transfers by these permits, over all readers.
             let permit = client.acquire_download_permit().await?;
             let (data, offsets) = client.get_file_term_data(Box::new(urls), permit, None, None).await?;
             Ok((xorb, Block { ranges, data, offsets }))
@@ -159,6 +160,7 @@ impl URLProvider for Urls {
         let mut now = self.now.lock().await;
         let info = locate(&self.client, &self.file, self.range).await?;
         let fetch = info.xorbs.get(&self.xorb.into()).and_then(|f| f.get(self.index));
+        // The answer must be of the same shape, or the bytes would be taken for other chunks.
         let new = fetch.map(target).filter(|t| t.1 == now.1);
         *now = new.ok_or_else(|| ClientError::InvalidResponse("the file's chunks moved".into()))?;
         Ok(())
