@@ -366,6 +366,8 @@ fn damage_is_told() {
             assert_eq!(e.kind(), Kind::Damaged, "{e}");
             assert!(e.remedy_text().is_some());
             assert_eq!(store.moved().0, 0, "nothing was sent");
+            let e = store.machine().0.read(&content, 700_000..700_100).await.unwrap_err();
+            assert_eq!(e.kind(), Kind::Damaged, "{e}");
         }
         *store.damage.lock().unwrap() = None;
         let mut edit = file.clone();

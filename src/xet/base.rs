@@ -12,11 +12,10 @@ use xet_core_structures::{
 use super::{
     Inner, cas_error,
     compose::Plan,
-    damaged,
+    damaged, fetch,
     known::Rows,
     outline::Outline,
     packer::Part,
-    reader,
     tree::{Node, Tree},
 };
 use crate::{error::Result, node::Content};
@@ -66,6 +65,7 @@ impl Base {
     /// Learns the segments of `content`, and its outline if there is one.
     pub async fn open(inner: Arc<Inner>, content: Content) -> Result<Base> {
         let mut fetched = 0;
+        // Contents never change, so what is known of one stays right.
         let known = inner.known.file(&content.id);
         let (info, outline) = match known {
             Some((info, outline)) => (info, outline.and_then(|o| Outline::decode(&o, &content))),
@@ -152,6 +152,7 @@ impl Base {
             return Ok(bytes.clone());
         }
         self.chunks.retain(|&start, _| start > old.range.start); // the walk never goes back
+        // One by one, each would wait for the remote: a hundred small edits are a hundred round trips.
         let edges = match self.chunks.len() {
             0 => plan.edges(old.range.end, AHEAD),
             _ => Vec::new(),
@@ -169,7 +170,8 @@ impl Base {
         let (client, content) = (&self.inner.client, &self.content);
         let fetched: Vec<(u64, Bytes)> = stream::iter(wanted)
             .map(|old| async move {
-                let bytes = reader::read(client, content, old.range.clone()).await?;
+                let (_, parts) = fetch::fetch(client, content, old.range.clone()).await?;
+                let bytes = parts.first().map(|p| p.data.clone()).unwrap_or_default();
                 if compute_data_hash(&bytes) != old.hash {
                     let cause = format!("bytes {:?} do not match their checksum", old.range);
                     return Err(damaged(content, cause));
@@ -340,7 +342,7 @@ impl Base {
     /// Reads a segment, up to 64 MiB, to learn its chunks: one at a time.
     async fn hash(&self, i: usize) -> Result<Rows> {
         let _one = self.inner.reading.lock().await;
-        let (_, parts) = reader::chunks(&self.inner.client, &self.content, self.span(i..i + 1)).await?;
+        let (_, parts) = fetch::fetch(&self.inner.client, &self.content, self.span(i..i + 1)).await?;
         let hashing = tokio::task::spawn_blocking(move || {
             let rows = parts
                 .iter()

@@ -75,6 +75,7 @@ impl Draft {
             }
             _ => None,
         };
+        // The nodes of the base's level can't be taken apart, so the level never falls in one edit.
         let mut level = if inner.outlines.keeps_outlines() { level_for(c.size) } else { 0 };
         if let Some(base) = &base {
             if level > 0 {
@@ -115,6 +116,7 @@ impl Draft {
         let mut at = 0;
         loop {
             let opens = plan.opens(at);
+            // Between `at` and `start`, both edges of old chunks, nothing changes.
             let start = match (opens, base.as_mut()) {
                 (None, _) => plan.limit,
                 (Some(byte), Some(base)) if plan.limit > 0 && byte < plan.base_size => {
@@ -131,7 +133,7 @@ impl Draft {
                 self.pieces.push(Piece::Kept(parts));
             }
             if opens.is_none() || start >= self.size {
-                return Ok(());
+                return Ok(()); // unchanged to the end, or truncated at the edge of a chunk
             }
             match self.window(packer, plan, base, source, start).await? {
                 Some(end) => at = end,
@@ -158,6 +160,8 @@ impl Draft {
             }
         };
         let mut chunker = Chunker::default();
+        // Fed up to `at`; cut into chunks up to `cut`. Where both are the start of an old chunk, the chunker is
+        // as fresh as it was there when the base was chunked.
         let (mut at, mut cut) = (start, start);
         loop {
             let bytes = match (plan.feed(at), base.as_mut()) {
@@ -196,6 +200,7 @@ impl Draft {
                 }
             };
             at += bytes.len() as u64;
+            // Chunking and hashing a block takes a millisecond or more: not on the runtime's threads.
             let chunking =
                 tokio::task::spawn_blocking(move || (chunker.next_block_bytes(&bytes, false), chunker));
             let chunks;
@@ -236,6 +241,7 @@ impl Draft {
             .iter()
             .map(|p| u64::from(p.entry.chunk_index_end.saturating_sub(p.entry.chunk_index_start)))
             .sum();
+        // What is registered is what all readers get from now on: no mistake above may pass here.
         let named = parts.iter().all(|p| p.entry.xorb_hash != MerkleHash::marker());
         if bytes != size || grown.bytes != size || chunks != grown.chunks || !named {
             let cause = format!(
