@@ -67,7 +67,7 @@ async fn a_newer_format_is_named() {
         assert_eq!(rig.try_client().await.err().unwrap().kind(), Kind::Damaged, "{bad:?}");
     }
     fs::write(&info, text).unwrap();
-    done(&*rig.client().await, put(2, None, 1, "d", NewBody::Dir)).await;
+    done(&rig.client().await, put(2, None, 1, "d", NewBody::Dir)).await;
     let mut newer =
         serde_json::to_value(read_commit(1, &fs::read(commit(&rig, 1)).unwrap()).unwrap()).unwrap();
     newer["format"] = 2.into();
@@ -102,7 +102,7 @@ async fn damaged_and_missing_commits_are_named() {
     // Who has them already goes on; who asks for the lost ones is told to list anew.
     done(&store, put(20, None, 1, "more", NewBody::Dir)).await;
     fs::write(commit(&rig, 3), &good).unwrap();
-    assert_eq!(tree(&*rig.client().await).await.len(), 6);
+    assert_eq!(tree(&rig.client().await).await.len(), 6);
     assert_eq!(check(&rig.url(), rig.dir.path()).await.unwrap().wrong, 0);
 }
 
@@ -165,8 +165,8 @@ fn differs(a: &[u8], b: &[u8]) -> usize {
 async fn saving_again_mends_a_broken_xorb() {
     let rig = Rig::folder().await;
     let bytes = varied(4, 300_000);
-    let (v, content, _) = done(&*rig.client().await, put(2, None, 1, "f", whole(bytes.clone()))).await;
+    let (v, content, _) = done(&rig.client().await, put(2, None, 1, "f", whole(bytes.clone()))).await;
     fs::write(&objects(&rig, "xorbs")[0], "torn").unwrap();
-    done(&*rig.client().await, put(2, Some(v), 1, "g", whole(bytes.clone()))).await;
+    done(&rig.client().await, put(2, Some(v), 1, "g", whole(bytes.clone()))).await;
     assert_eq!(rig.client().await.read(&content.unwrap(), 0..300_000).await.unwrap(), bytes);
 }

@@ -67,7 +67,7 @@ async fn a_full_disk_makes_saves_wait_and_loses_none() {
         faults.heal();
         let outcomes = store.publish(batch()).await.unwrap();
         assert!(outcomes.iter().all(|o| matches!(o, Outcome::Done { .. })), "{only:?}: {outcomes:?}");
-        assert_eq!(tree(&*rig.client().await).await.len(), 2);
+        assert_eq!(tree(&rig.client().await).await.len(), 2);
     }
 }
 
