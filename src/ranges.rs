@@ -89,6 +89,13 @@ impl RangeSet {
             .collect()
     }
 
+    /// The first part of `r` that is in the set.
+    pub fn first(&self, r: Range<u64>) -> Option<Range<u64>> {
+        let x = self.0.get(self.0.partition_point(|x| x.end <= r.start))?;
+        let part = x.start.max(r.start)..x.end.min(r.end);
+        (part.start < part.end).then_some(part)
+    }
+
     /// The parts of `r` that are not in the set, in order.
     pub fn gaps(&self, r: Range<u64>) -> Vec<Range<u64>> {
         let mut gaps = Vec::new();
@@ -195,6 +202,7 @@ mod tests {
             let slice = &model[ask.start as usize..ask.end as usize];
             prop_assert_eq!(set.contains(ask.clone()), slice.iter().all(|&b| b));
             prop_assert_eq!(set.touches(ask.clone()), slice.iter().any(|&b| b));
+            prop_assert_eq!(set.first(ask.clone()), set.overlap(ask.clone()).first().cloned());
             let inside: u64 = set.overlap(ask.clone()).iter().map(|r| r.end - r.start).sum();
             let outside: u64 = set.gaps(ask.clone()).iter().map(|r| r.end - r.start).sum();
             prop_assert_eq!(inside, slice.iter().filter(|&&b| b).count() as u64);

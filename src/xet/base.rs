@@ -3,23 +3,29 @@
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use xet_core_structures::{
     merklehash::{MerkleHash, compute_data_hash},
     metadata_shard::{chunk_verification::range_hash_from_chunks, file_structs::FileDataSequenceEntry},
 };
 
 use super::{
-    Inner, cas_error, damaged,
+    Inner, cas_error,
+    compose::Plan,
+    damaged, fetch,
     known::Rows,
     outline::Outline,
     packer::Part,
-    reader,
     tree::{Node, Tree},
 };
 use crate::{error::Result, node::Content};
 
 /// Hashes of at most so many segments are kept in memory.
 const SEGMENTS_HELD: usize = 32;
+/// So many chunks are fetched before they are needed, at most 128 KiB each.
+const AHEAD: usize = 16;
+/// So many fetches run at once.
+const AT_ONCE: usize = 8;
 
 pub(super) struct Base {
     inner: Arc<Inner>,
@@ -33,7 +39,10 @@ pub(super) struct Base {
     /// Where each node of the outline starts.
     nodes: Vec<u64>,
     held: HashMap<usize, Arc<List>>,
-    chunk: Option<(u64, Bytes)>,
+    /// Chunks that are needed here or soon, by where they start.
+    chunks: HashMap<u64, Bytes>,
+    /// The segments before this one were introduced where that was wanted.
+    introduced: usize,
     /// Bytes fetched from the remote: data and metadata.
     pub fetched: u64,
 }
@@ -46,6 +55,7 @@ struct List {
 }
 
 /// A chunk of the base.
+#[derive(Clone)]
 pub(super) struct Old {
     pub range: Range<u64>,
     hash: MerkleHash,
@@ -55,6 +65,7 @@ impl Base {
     /// Learns the segments of `content`, and its outline if there is one.
     pub async fn open(inner: Arc<Inner>, content: Content) -> Result<Base> {
         let mut fetched = 0;
+        // Contents never change, so what is known of one stays right.
         let known = inner.known.file(&content.id);
         let (info, outline) = match known {
             Some((info, outline)) => (info, outline.and_then(|o| Outline::decode(&o, &content))),
@@ -107,7 +118,8 @@ impl Base {
             outline,
             nodes,
             held: HashMap::new(),
-            chunk: None,
+            chunks: HashMap::new(),
+            introduced: 0,
             fetched,
         })
     }
@@ -134,20 +146,69 @@ impl Base {
         Ok(Old { range: list.starts[i]..list.starts[i + 1], hash: list.rows[i].0 })
     }
 
-    /// The bytes of a chunk, which match its hash. The last one is kept at hand.
-    pub async fn read(&mut self, old: &Old) -> Result<Bytes> {
-        if let Some((start, bytes)) = &self.chunk
-            && *start == old.range.start
-        {
+    /// The bytes of a chunk, which match its hash. What the plan needs soon after is fetched with it.
+    pub async fn read(&mut self, old: &Old, plan: &Plan) -> Result<Bytes> {
+        if let Some(bytes) = self.chunks.get(&old.range.start) {
             return Ok(bytes.clone());
         }
-        let bytes = reader::read(&self.inner.client, &self.content, old.range.clone()).await?;
-        self.fetched += bytes.len() as u64;
-        if compute_data_hash(&bytes) != old.hash {
-            return Err(damaged(&self.content, format!("bytes {:?} do not match their checksum", old.range)));
+        self.chunks.retain(|&start, _| start > old.range.start); // the walk never goes back
+        // One by one, each would wait for the remote: a hundred small edits are a hundred round trips.
+        let edges = match self.chunks.len() {
+            0 => plan.edges(old.range.end, AHEAD),
+            _ => Vec::new(),
+        };
+        self.hold(edges.iter().map(|&e| self.segment_at(e)).collect()).await?;
+        let mut wanted = vec![old.clone()];
+        for edge in edges {
+            let chunk = self.chunk_at(edge).await?;
+            if wanted.last().is_none_or(|w| w.range.start < chunk.range.start)
+                && plan.needs(chunk.range.clone())
+            {
+                wanted.push(chunk);
+            }
         }
-        self.chunk = Some((old.range.start, bytes.clone()));
-        Ok(bytes)
+        let (client, content) = (&self.inner.client, &self.content);
+        let fetched: Vec<(u64, Bytes)> = stream::iter(wanted)
+            .map(|old| async move {
+                let (_, parts) = fetch::fetch(client, content, old.range.clone()).await?;
+                let bytes = parts.first().map(|p| p.data.clone()).unwrap_or_default();
+                if compute_data_hash(&bytes) != old.hash {
+                    let cause = format!("bytes {:?} do not match their checksum", old.range);
+                    return Err(damaged(content, cause));
+                }
+                Ok((old.range.start, bytes))
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        self.fetched += fetched.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
+        self.chunks.extend(fetched);
+        self.chunks
+            .get(&old.range.start)
+            .cloned()
+            .ok_or_else(|| damaged(&self.content, format!("bytes {:?} did not arrive", old.range)))
+    }
+
+    /// New bytes are about to be written at `range`: should they be those of the base after all, they need
+    /// not be sent. Only where learning the base's chunks there is cheap; failing is no harm.
+    pub async fn introduce(&mut self, range: Range<u64>) {
+        let end = range.end.min(self.content.size);
+        if range.start >= end {
+            return;
+        }
+        for i in self.segment_at(range.start).max(self.introduced)..=self.segment_at(end - 1) {
+            self.introduced = i + 1;
+            let entry = &self.segments[i];
+            let (xorb, chunks) = (entry.xorb_hash, entry.chunk_index_start..entry.chunk_index_end);
+            if self.inner.known.rows(&xorb, chunks.clone()).is_none()
+                && let Ok(Some(rows)) = self.inner.outlines.xorb_chunks(&xorb, chunks.clone()).await
+            {
+                self.fetched += rows.len() as u64 * 40;
+                if right(entry, self.verification.get(i), &rows) {
+                    self.inner.known.add(&xorb, chunks.start, &rows);
+                }
+            }
+        }
     }
 
     /// The bytes `range`, edges of chunks both, stay as they are: their segments go into `parts`, cut where
@@ -214,33 +275,60 @@ impl Base {
         self.starts.partition_point(|&s| s <= at).clamp(1, self.segments.len()) - 1
     }
 
-    /// The chunks of a segment: known here, or told by the remote, or read.
+    /// The chunks of a segment.
     async fn list(&mut self, i: usize) -> Result<Arc<List>> {
-        if let Some(list) = self.held.get(&i) {
-            return Ok(list.clone());
+        if !self.held.contains_key(&i) {
+            self.hold(vec![i]).await?;
         }
-        let entry = &self.segments[i];
+        self.held
+            .get(&i)
+            .cloned()
+            .ok_or_else(|| damaged(&self.content, "the chunks of a segment are missing"))
+    }
+
+    /// Has the chunks of these segments at hand; at most [`AHEAD`] of them.
+    async fn hold(&mut self, mut segments: Vec<usize>) -> Result<()> {
+        segments.dedup();
+        segments.retain(|i| !self.held.contains_key(i));
+        if segments.is_empty() {
+            return Ok(());
+        }
+        if self.held.len() + segments.len() > SEGMENTS_HELD {
+            self.held.clear();
+        }
+        let this = &*self;
+        let lists: Vec<(usize, List, u64)> = stream::iter(segments)
+            .map(|i| async move { this.learn(i).await.map(|(list, fetched)| (i, list, fetched)) })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        for (i, list, fetched) in lists {
+            self.fetched += fetched;
+            self.held.insert(i, Arc::new(list));
+        }
+        Ok(())
+    }
+
+    /// Learns the chunks of a segment: known here, or told by the remote, or read. Answers what was fetched.
+    async fn learn(&self, i: usize) -> Result<(List, u64)> {
+        let (entry, verification) = (&self.segments[i], self.verification.get(i));
         let (xorb, chunks) = (entry.xorb_hash, entry.chunk_index_start..entry.chunk_index_end);
-        let known = self.inner.known.rows(&xorb, chunks.clone()).filter(|rows| self.right(i, rows));
-        let rows = match known {
-            Some(rows) => rows,
+        let known = self.inner.known.rows(&xorb, chunks.clone());
+        let (rows, fetched) = match known.filter(|rows| right(entry, verification, rows)) {
+            Some(rows) => (rows, 0),
             None => {
-                let told = self.inner.outlines.xorb_chunks(&xorb, chunks.clone()).await?;
-                let rows = match told {
-                    Some(rows) => {
-                        self.fetched += rows.len() as u64 * 40;
-                        rows
-                    }
-                    None => self.hash(i).await?,
+                let (rows, fetched) = match self.inner.outlines.xorb_chunks(&xorb, chunks.clone()).await? {
+                    Some(rows) => (rows, chunks.len() as u64 * 40),
+                    None => (self.hash(i).await?, entry.unpacked_segment_bytes.into()),
                 };
-                if !self.right(i, &rows) {
+                if !right(entry, verification, &rows) {
                     return Err(damaged(
                         &self.content,
                         format!("the chunks of the xorb {xorb} are not as listed"),
                     ));
                 }
                 self.inner.known.add(&xorb, chunks.start, &rows);
-                rows
+                (rows, fetched)
             }
         };
         let mut starts = vec![self.starts[i]];
@@ -248,36 +336,28 @@ impl Base {
             *at += u64::from(r.1);
             Some(*at)
         }));
-        let list = Arc::new(List { rows, starts });
-        if self.held.len() >= SEGMENTS_HELD {
-            self.held.clear();
-        }
-        self.held.insert(i, list.clone());
-        Ok(list)
+        Ok((List { rows, starts }, fetched))
     }
 
-    /// Whether these can be the chunks of the segment.
-    fn right(&self, i: usize, rows: &Rows) -> bool {
-        let entry = &self.segments[i];
-        let bytes: u64 = rows.iter().map(|r| u64::from(r.1)).sum();
-        rows.len() as u32 == entry.chunk_index_end - entry.chunk_index_start
-            && bytes == u64::from(entry.unpacked_segment_bytes)
-            && self
-                .verification
-                .get(i)
-                .is_none_or(|v| *v == range_hash_from_chunks(&rows.iter().map(|r| r.0).collect::<Vec<_>>()))
-    }
-
-    /// Reads a segment to learn its chunks.
-    async fn hash(&mut self, i: usize) -> Result<Rows> {
-        let (_, parts) = reader::chunks(&self.inner.client, &self.content, self.span(i..i + 1)).await?;
-        self.fetched += parts.iter().map(|p| p.data.len() as u64).sum::<u64>();
+    /// Reads a segment, up to 64 MiB, to learn its chunks: one at a time.
+    async fn hash(&self, i: usize) -> Result<Rows> {
+        let _one = self.inner.reading.lock().await;
+        let (_, parts) = fetch::fetch(&self.inner.client, &self.content, self.span(i..i + 1)).await?;
         let hashing = tokio::task::spawn_blocking(move || {
-            parts
+            let rows = parts
                 .iter()
-                .flat_map(|p| p.iter().map(|c| (compute_data_hash(&c), c.len() as u32)).collect::<Rows>())
-                .collect()
+                .flat_map(|p| p.iter().map(|c| (compute_data_hash(&c), c.len() as u32)).collect::<Rows>());
+            rows.collect()
         });
         hashing.await.map_err(|e| damaged(&self.content, "hashing was given up").because(e))
     }
+}
+
+/// Whether these can be the chunks of the segment.
+fn right(entry: &FileDataSequenceEntry, verification: Option<&MerkleHash>, rows: &Rows) -> bool {
+    let bytes: u64 = rows.iter().map(|r| u64::from(r.1)).sum();
+    rows.len() as u32 == entry.chunk_index_end - entry.chunk_index_start
+        && bytes == u64::from(entry.unpacked_segment_bytes)
+        && verification
+            .is_none_or(|v| *v == range_hash_from_chunks(&rows.iter().map(|r| r.0).collect::<Vec<_>>()))
 }

@@ -85,7 +85,7 @@ impl Plan {
     /// If the answer is the limit, there is nothing left of the base: the window opens at the start of the
     /// old chunk that holds the limit, which may be the limit itself.
     pub fn opens(&self, at: u64) -> Option<u64> {
-        let first = |set: &RangeSet| set.overlap(at..self.limit).first().map(|r| r.start);
+        let first = |set: &RangeSet| set.first(at..self.limit).map(|r| r.start);
         match (first(&self.dirty), first(&self.rewrite)) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (Some(x), None) | (None, Some(x)) => Some(x),
@@ -104,7 +104,7 @@ impl Plan {
             return Feed::End;
         }
         let rest = at..self.size.min(at + BLOCK);
-        let dirty = self.dirty.overlap(rest.clone()).first().cloned();
+        let dirty = self.dirty.first(rest.clone());
         let until = match dirty {
             Some(d) if d.start == at => return Feed::Source(d),
             Some(d) => d.start,
@@ -114,11 +114,32 @@ impl Plan {
             return Feed::Zeros(at..until);
         }
         let until = until.min(self.limit);
-        match self.local.overlap(at..until).first() {
-            Some(l) if l.start == at => Feed::Source(l.clone()),
+        match self.local.first(at..until) {
+            Some(l) if l.start == at => Feed::Source(l),
             Some(l) => Feed::Base(at..l.start),
             None => Feed::Base(at..until),
         }
+    }
+
+    /// Some places at or after `from` whose old chunks will be needed, in order: the edges of what changed.
+    pub fn edges(&self, from: u64, most: usize) -> Vec<u64> {
+        let mut edges = Vec::with_capacity(most);
+        let mut at = from;
+        while edges.len() < most {
+            let Some(r) = self.dirty.first(at..self.limit) else {
+                edges.extend((at < self.limit && self.size != self.base_size).then(|| self.limit - 1));
+                break;
+            };
+            edges.extend([r.start, r.end].into_iter().filter(|e| *e < self.limit));
+            at = r.end;
+        }
+        edges
+    }
+
+    /// Whether some byte of an old chunk can only be had from the remote.
+    pub fn needs(&self, chunk: Range<u64>) -> bool {
+        let below = chunk.start..chunk.end.min(self.limit);
+        self.dirty.gaps(below).into_iter().any(|gap| !self.local.contains(gap))
     }
 
     /// Whether the byte belongs to the base: only there may a window close.
@@ -208,6 +229,10 @@ mod tests {
         let mut p = plan(100, 100, 100, &[80..90], &[]);
         p.rewrite(20..200);
         assert_eq!(p.opens(0), Some(20), "written anew");
+        assert_eq!(p.edges(0, 9), [80, 90]);
+        assert_eq!(plan(100, 100, 120, &[10..20, 100..120], &[]).edges(0, 9), [10, 20, 99]);
+        let p2 = plan(100, 100, 100, &[20..40], &[10..20]);
+        assert!(!p2.needs(20..40) && !p2.needs(10..30) && p2.needs(9..30) && p2.needs(20..41));
         assert!(p.rewrites(99) && !p.rewrites(19) && !p.may_close(50) && p.may_close(19));
     }
 

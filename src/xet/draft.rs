@@ -25,6 +25,9 @@ use crate::{
     remote::{Composition, Receipt, Source},
 };
 
+/// Where at least so many bytes are written in a row, they are compared with what the base has nearby.
+const REWRITTEN: u64 = 256 << 10;
+
 /// A part of the new file.
 enum Piece {
     /// Segments of the base.
@@ -64,15 +67,23 @@ impl Draft {
         let started = Instant::now();
         let mut plan = Plan::new(c);
         let mut base = match c.base {
-            Some(base) if plan.limit > 0 && !plan.nothing() => Some(Base::open(inner.clone(), base).await?),
+            _ if plan.nothing() => None,
+            Some(base) if plan.limit > 0 => Some(Base::open(inner.clone(), base).await?),
+            // Written anew from the start: perhaps much of it as it was.
+            Some(base) if base.size >= REWRITTEN && c.size >= REWRITTEN => {
+                Base::open(inner.clone(), base).await.ok()
+            }
             _ => None,
         };
-        let mut level = level_for(c.size);
+        // The nodes of the base's level can't be taken apart, so the level never falls in one edit.
+        let mut level = if inner.outlines.keeps_outlines() { level_for(c.size) } else { 0 };
         if let Some(base) = &base {
             if level > 0 {
                 level = level.max(base.level());
             }
-            if let Some(run) = fragmented(&base.sizes()) {
+            if plan.limit > 0
+                && let Some(run) = fragmented(&base.sizes())
+            {
                 plan.rewrite(base.span(run));
             }
         }
@@ -105,9 +116,12 @@ impl Draft {
         let mut at = 0;
         loop {
             let opens = plan.opens(at);
+            // Between `at` and `start`, both edges of old chunks, nothing changes.
             let start = match (opens, base.as_mut()) {
                 (None, _) => plan.limit,
-                (Some(byte), Some(base)) if byte < plan.base_size => base.chunk_at(byte).await?.range.start,
+                (Some(byte), Some(base)) if plan.limit > 0 && byte < plan.base_size => {
+                    base.chunk_at(byte).await?.range.start
+                }
                 (Some(_), _) => plan.limit,
             };
             if let Some(base) = base
@@ -119,7 +133,7 @@ impl Draft {
                 self.pieces.push(Piece::Kept(parts));
             }
             if opens.is_none() || start >= self.size {
-                return Ok(());
+                return Ok(()); // unchanged to the end, or truncated at the edge of a chunk
             }
             match self.window(packer, plan, base, source, start).await? {
                 Some(end) => at = end,
@@ -137,9 +151,17 @@ impl Draft {
         source: &Arc<dyn Source>,
         start: u64,
     ) -> Result<Option<u64>> {
-        let slot = packer.slot();
-        self.pieces.push(Piece::New(slot));
+        let slot = match self.pieces.last() {
+            Some(Piece::New(slot)) => *slot, // the window before ends where this one opens
+            _ => {
+                let slot = packer.slot();
+                self.pieces.push(Piece::New(slot));
+                slot
+            }
+        };
         let mut chunker = Chunker::default();
+        // Fed up to `at`; cut into chunks up to `cut`. Where both are the start of an old chunk, the chunker is
+        // as fresh as it was there when the base was chunked.
         let (mut at, mut cut) = (start, start);
         loop {
             let bytes = match (plan.feed(at), base.as_mut()) {
@@ -158,6 +180,8 @@ impl Draft {
                             return Ok(Some(at));
                         }
                         r.end = r.end.min(old.range.end);
+                    } else if r.end - r.start >= REWRITTEN {
+                        base.introduce(r.clone()).await;
                     }
                     read_source(source, r).await?
                 }
@@ -168,7 +192,7 @@ impl Draft {
                     }
                     let skip = old.range.start;
                     let until = r.end.min(old.range.end);
-                    base.read(&old).await?.slice((at - skip) as usize..(until - skip) as usize)
+                    base.read(&old, plan).await?.slice((at - skip) as usize..(until - skip) as usize)
                 }
                 (Feed::Zeros(r), _) => Bytes::from(vec![0; (r.end - r.start) as usize]),
                 (Feed::Base(_), None) => {
@@ -176,6 +200,7 @@ impl Draft {
                 }
             };
             at += bytes.len() as u64;
+            // Chunking and hashing a block takes a millisecond or more: not on the runtime's threads.
             let chunking =
                 tokio::task::spawn_blocking(move || (chunker.next_block_bytes(&bytes, false), chunker));
             let chunks;
@@ -216,6 +241,7 @@ impl Draft {
             .iter()
             .map(|p| u64::from(p.entry.chunk_index_end.saturating_sub(p.entry.chunk_index_start)))
             .sum();
+        // What is registered is what all readers get from now on: no mistake above may pass here.
         let named = parts.iter().all(|p| p.entry.xorb_hash != MerkleHash::marker());
         if bytes != size || grown.bytes != size || chunks != grown.chunks || !named {
             let cause = format!(

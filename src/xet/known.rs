@@ -125,6 +125,7 @@ impl Known {
     }
 }
 
+/// NORMAL: after power loss the newest lines may be gone, but none is half there.
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open(path)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
@@ -153,6 +154,7 @@ fn quiet<T>(result: rusqlite::Result<T>) -> Option<T> {
     result.inspect_err(|e| tracing::warn!("the list of known chunks: {e}")).ok()
 }
 
+/// Short, since the index has a line for each chunk; the packed rows have all of the hash to compare.
 fn prefix(hash: &MerkleHash) -> i64 {
     hash[0] as i64
 }
@@ -200,6 +202,7 @@ fn rows(db: &Connection, id: i64, range: Range<u32>) -> rusqlite::Result<Option<
     Ok(Some(out))
 }
 
+/// Compares piece by piece: where a piece ends before its place does, the rest is not known.
 fn matches(db: &Connection, id: i64, at: u32, hashes: &[MerkleHash]) -> rusqlite::Result<usize> {
     let mut n = 0;
     while n < hashes.len() {

@@ -12,13 +12,18 @@
 //! For each changed range, the old bytes of the chunks at its two edges down and the chunks that result
 //! up. For each segment that is cut, the hashes of its chunks down (40 bytes each, at most 512 in a segment
 //! that we made). And, for a file that this machine does not know, its list of segments (96 bytes each) and
-//! its [`outline`]. The list and the new outline go up again. Of 2 GB that is some 6 and 6 KB.
+//! its [`outline`]. The list and the new outline go up again: some 6 KB and 10 KB of 2 GB.
+//!
+//! Measured on a machine that never saw the file (random bytes, in KB up and down): 1 KiB in the middle of
+//! 200 MB 13 and 48, of 2 GB 61 and 104; 1 KiB appended to 200 MB 114 and 137; truncated to half 7 and 27;
+//! 100 scattered writes of 4 KiB 6,328 and 6,361; the file written anew and renamed over the old one, with
+//! 1 KiB changed, where the old one is known, 56 and 0.
 //!
 //! A remote without [`Outlines`] has the hashes learned by reading: the segments that are cut, and, since
 //! the hash of a file is that of all its chunks, the others too. They are read once; the list is kept.
 //!
-//! Chunk lists are not learned from the drive's ordinary reads: a read of a range does not know where its
-//! chunks begin in the file, and uploads and edits learn what they need.
+//! Reads ([`fetch`], [`reader`]) check each chunk against its hash and learn it: a machine that has read a
+//! file knows what it holds when a program saves it as a new one.
 //!
 //! The transfer telemetry of xet's crates lives in sessions that are not used here.
 
@@ -38,6 +43,7 @@ use crate::{
 mod base;
 mod compose;
 mod draft;
+mod fetch;
 mod known;
 mod outline;
 mod packer;
@@ -49,8 +55,7 @@ mod tree;
 #[async_trait]
 pub trait Outlines: Send + Sync {
     /// The outline of a content, or `None` if the remote has none. It is small: 44 bytes for each node of
-    /// one level of the file's tree, about as many nodes as the square root of the number of chunks (5.7 KB
-    /// for 2 GB, 70 KB for 100 GB).
+    /// one level of the file's tree (10 KB for 2 GB, 100 KB for 100 GB).
     async fn outline(&self, id: &ContentId) -> Result<Option<Bytes>>;
 
     /// Stores the outline of a content, durably. Called before the content is registered. Putting another
@@ -64,6 +69,11 @@ pub trait Outlines: Send + Sync {
         xorb: &MerkleHash,
         chunks: Range<u32>,
     ) -> Result<Option<Vec<(MerkleHash, u32)>>>;
+
+    /// Whether outlines are kept at all; if not, none are made.
+    fn keeps_outlines(&self) -> bool {
+        true
+    }
 
     /// Whether xorbs are uploaded with their footer. A remote that makes the footers itself must unpack and
     /// hash every chunk to do so; Hugging Face does, and takes none.
@@ -88,6 +98,10 @@ impl Outlines for NoOutlines {
     async fn xorb_chunks(&self, _: &MerkleHash, _: Range<u32>) -> Result<Option<Vec<(MerkleHash, u32)>>> {
         Ok(None)
     }
+
+    fn keeps_outlines(&self) -> bool {
+        false
+    }
 }
 
 /// A content that the remote now has.
@@ -107,22 +121,33 @@ struct Inner {
     client: Arc<dyn Client>,
     outlines: Arc<dyn Outlines>,
     known: known::Known,
+    /// Held while a segment is read to learn its chunks: one in memory at a time.
+    reading: tokio::sync::Mutex<()>,
+    tails: reader::Tails,
 }
 
 impl Xet {
-    /// Works over `client`. `state_dir` holds what is learned about chunks; it may be deleted at any time
-    /// when no agent runs, which costs transfers.
+    /// Works over `client`. `state_dir` holds what is learned about chunks. It must belong to this very
+    /// bucket (its id, not only its address): what it says that the remote has is not asked for again. It
+    /// may be deleted when no agent runs, which costs transfers.
     pub fn open(client: Arc<dyn Client>, outlines: Arc<dyn Outlines>, state_dir: &Path) -> Result<Xet> {
         let known = known::Known::open(state_dir)?;
-        Ok(Xet(Arc::new(Inner { client, outlines, known })))
+        Ok(Xet(Arc::new(Inner {
+            client,
+            outlines,
+            known,
+            reading: tokio::sync::Mutex::default(),
+            tails: reader::Tails::default(),
+        })))
     }
 
-    /// The bytes `range` of `content`, all of it. Only the chunks that it touches are fetched.
+    /// The bytes `range` of `content`, all of it. Only the chunks that it touches are fetched, and
+    /// each is checked against its hash.
     ///
     /// Errors: `Invalid` for a range beyond the end, `Damaged` if something is missing at the remote or not
-    /// as announced, or what the client failed with.
+    /// what it should be, or what the client failed with.
     pub async fn read(&self, content: &Content, range: Range<u64>) -> Result<Bytes> {
-        reader::read(&self.0.client, content, range).await
+        reader::read(&self.0, content, range).await
     }
 
     /// Uploads what the remote lacks of `files` and registers their contents: one answer for each, in

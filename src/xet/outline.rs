@@ -2,10 +2,10 @@
 //!
 //! It holds the nodes of one level of the file's [tree](super::tree), 44 bytes each. The level is chosen
 //! so that a node covers about as many chunks as the square root of their number: the cost of an edit is
-//! this list, down and up, plus the hashes of the chunks under the nodes that the edit touches, and
-//! neither should outgrow the other. Measured, of data with chunks of 64 KiB: 2.2 KB for 200 MB (level 3),
-//! 5.7 KB for 2 GB (level 4), 70 KB for 100 GB (level 5). Files under 1,024 chunks (64 MB) have none:
-//! all of their hashes are hardly more.
+//! this list, down and up, plus the hashes of the chunks under the two or three nodes that the edit
+//! touches, and neither should outgrow the other. A node has 5.2 children on average, so this is 1 KB for
+//! 200 MB and 10 KB for 2 GB (level 3), 100 KB for 100 GB (level 4). Files under 1,024 chunks (64 MB) have
+//! none: all of their hashes are hardly more.
 //!
 //! Format, little-endian: `"LACOUTL1"`, level `u32`, number of nodes `u32`, size of the file `u64`, then
 //! for each node its hash (32 bytes), bytes `u64`, chunks `u32`. It needs no checksum: the nodes' root is
@@ -38,8 +38,8 @@ pub(super) fn level_for(size: u64) -> u8 {
     if chunks < MIN_CHUNKS {
         return 0;
     }
-    // 4 children to a node: level L has chunks / 4^L nodes, and 4^L = sqrt(chunks) at L = log2(chunks) / 4.
-    ((chunks.ilog2() + 2) / 4) as u8
+    // 5.2^L = sqrt(chunks) at L = log2(chunks) * 0.21. Below 3 is no use: hashes come by the segment.
+    ((chunks.ilog2() * 21 + 50) / 100).max(3) as u8
 }
 
 impl Outline {
@@ -128,9 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn the_level_grows_with_the_fourth_root() {
+    fn the_level_grows_slowly() {
         let level = |chunks: u64| level_for(chunks * *TARGET_CHUNK_SIZE as u64);
         assert_eq!(level(1023), 0);
-        assert_eq!([1024, 3200, 32_768, 1_600_000].map(level), [3, 3, 4, 5]);
+        assert_eq!([1024, 3200, 32_768, 1_600_000, 100_000_000].map(level), [3, 3, 3, 4, 5]);
     }
 }

@@ -1,195 +1,139 @@
-//! Byte ranges of a content, chunk by chunk, over any xet client.
+//! The drive's reads: every chunk is checked against its hash, and what is read teaches the hashes.
 //!
-//! Only the chunks that the range touches are fetched; what lies in several xorbs, or far apart in one, is
-//! fetched at once. Nothing is kept: the drive keeps what it reads in its sparse files.
+//! Who has read a file knows its chunks, so that a program which loads a file and saves it as a new one
+//! sends only what it changed. A remote that tells hashes is asked for those of chunks that are not known
+//! here, beside the fetch; of another the hashes are taken from the bytes.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    sync::{Arc, Mutex},
+};
 
-use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::sync::Mutex;
-use xet_client::{
-    cas_client::{Client, URLProvider},
-    cas_types::{ChunkRange, FileRange, HttpRange, QueryReconstructionResponseV2, XorbMultiRangeFetch},
-    error::ClientError,
+use xet_core_structures::merklehash::compute_data_hash;
+
+use super::{
+    Inner, damaged,
+    fetch::{self, Chunks},
+    known::Rows,
 };
-use xet_core_structures::merklehash::MerkleHash;
+use crate::{
+    error::{Error, Kind, Result},
+    node::{Content, ContentId},
+};
 
-use super::{cas_error, damaged};
-use crate::{error::Result, node::Content};
-
-/// Fetches of one read that run at once.
+/// So many chunks that reads ended in are kept, at most 128 KiB each.
+const TAILS: usize = 16;
+/// So many questions for hashes run at once.
 const AT_ONCE: usize = 8;
 
-/// Consecutive chunks of a file, unpacked.
-pub(super) struct Chunks {
-    pub data: Bytes,
-    /// Where each chunk ends in `data`.
-    pub ends: Vec<u32>,
+/// The chunks that the last reads ended in: a sequential reader goes on in them.
+#[derive(Default)]
+pub(super) struct Tails(Mutex<VecDeque<Tail>>);
+
+struct Tail {
+    id: ContentId,
+    range: Range<u64>,
+    bytes: Bytes,
 }
 
-impl Chunks {
-    /// Each chunk's bytes.
-    pub fn iter(&self) -> impl Iterator<Item = Bytes> + '_ {
-        let mut at = 0;
-        self.ends.iter().map(move |&end| {
-            let start = std::mem::replace(&mut at, end as usize);
-            self.data.slice(start..end as usize)
-        })
+impl Tails {
+    /// What of a read is at hand: bytes from its start on.
+    fn head(&self, content: &Content, range: &Range<u64>) -> Option<Bytes> {
+        let tails = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        let tail = tails.iter().find(|t| t.id == content.id && t.range.contains(&range.start))?;
+        let at = |x: u64| (x.min(tail.range.end) - tail.range.start) as usize;
+        Some(tail.bytes.slice(at(range.start)..at(range.end)))
+    }
+
+    fn keep(&self, content: &Content, start: u64, chunk: &[u8]) {
+        let mut tails = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        // A copy: the chunk is a slice of all that was fetched.
+        let bytes = Bytes::copy_from_slice(chunk);
+        tails.push_front(Tail { id: content.id, range: start..start + bytes.len() as u64, bytes });
+        tails.truncate(TAILS);
     }
 }
 
-/// The bytes `range` of `content`, all of it.
-pub(super) async fn read(client: &Arc<dyn Client>, content: &Content, range: Range<u64>) -> Result<Bytes> {
+/// The bytes `range` of `content`, all of it, and checked.
+pub(super) async fn read(inner: &Arc<Inner>, content: &Content, range: Range<u64>) -> Result<Bytes> {
     if range.start >= range.end {
         return Ok(Bytes::new());
     }
     if range.end > content.size {
-        return Err(crate::error::Error::new(
-            crate::error::Kind::Invalid,
-            format!("bytes {range:?} were asked for of a file of {}", content.size),
-        ));
+        let cause = format!("bytes {range:?} were asked for of a file of {}", content.size);
+        return Err(Error::new(Kind::Invalid, cause));
     }
-    let (skip, parts) = chunks(client, content, range.clone()).await?;
-    let (skip, len) = (skip as usize, (range.end - range.start) as usize);
+    let head = inner.tails.head(content, &range).unwrap_or_default();
+    let rest = range.start + head.len() as u64..range.end;
+    if rest.is_empty() {
+        return Ok(head);
+    }
+    let (skip, parts) = fetch::fetch(&inner.client, content, rest.clone()).await?;
+    let parts = check(inner, content, parts).await?;
+    let (skip, len) = (skip as usize, (rest.end - rest.start) as usize);
     let have: usize = parts.iter().map(|p| p.data.len()).sum();
     if have < skip + len {
-        return Err(damaged(content, format!("the store gave {have} bytes for {range:?} after {skip}")));
+        return Err(damaged(content, format!("{have} bytes came for {rest:?} after {skip}")));
     }
-    if let [only] = &parts[..] {
+    if let Some(last) = parts.last()
+        && have > skip + len
+        && let Some(chunk) = last.iter().last()
+    {
+        let end = rest.start + (have - skip) as u64;
+        inner.tails.keep(content, end - chunk.len() as u64, &chunk);
+    }
+    if let [only] = &parts[..]
+        && head.is_empty()
+    {
         return Ok(only.data.slice(skip..skip + len));
     }
-    let mut out = BytesMut::with_capacity(have);
-    parts.iter().for_each(|p| out.extend_from_slice(&p.data));
-    Ok(out.freeze().slice(skip..skip + len))
+    let mut out = BytesMut::with_capacity(head.len() + len);
+    out.extend_from_slice(&head);
+    let (mut skip, mut left) = (skip, len);
+    for part in &parts {
+        let from = skip.min(part.data.len());
+        let n = left.min(part.data.len() - from);
+        out.extend_from_slice(&part.data[from..from + n]);
+        (skip, left) = (skip - from, left - n);
+    }
+    Ok(out.freeze())
 }
 
-/// The chunks that hold the bytes `range`, and where in the first of them the range starts.
-pub(super) async fn chunks(
-    client: &Arc<dyn Client>,
-    content: &Content,
-    range: Range<u64>,
-) -> Result<(u64, Vec<Chunks>)> {
-    let file = content.id.merkle();
-    let asked = FileRange::new(range.start, range.end);
-    let info = locate(client, &file, asked)
-        .await
-        .map_err(|e| cas_error(format!("looking up the chunks of {}", content.id), e))?;
-    // Collected, for as a lazy iterator it would make this future's `Send` depend on its lifetimes.
-    let fetches: Vec<_> = info
-        .xorbs
-        .iter()
-        .flat_map(|(xorb, fetches)| {
-            fetches
-                .iter()
-                .enumerate()
-                .map(move |(index, fetch)| (MerkleHash::from(xorb), index, fetch.clone()))
-        })
-        .collect();
-    let blocks: Vec<(MerkleHash, Block)> = stream::iter(fetches)
-        .map(|(xorb, index, fetch)| async move {
-            let urls = Urls {
-                client: client.clone(),
-                file,
-                range: asked,
-                xorb,
-                index,
-                now: Mutex::new(target(&fetch)),
+/// Compares chunks with their hashes, and learns them.
+async fn check(inner: &Arc<Inner>, content: &Content, parts: Vec<Chunks>) -> Result<Vec<Chunks>> {
+    let hashing = tokio::task::spawn_blocking(move || {
+        let hash =
+            |p: &Chunks| -> Rows { p.iter().map(|c| (compute_data_hash(&c), c.len() as u32)).collect() };
+        parts.into_iter().map(|p| (hash(&p), p)).collect::<Vec<_>>()
+    });
+    let hashed = hashing.await.map_err(|e| Error::new(Kind::Other, "hashing was given up").because(e))?;
+    stream::iter(hashed)
+        .map(|(rows, part)| async move {
+            let range = part.first..part.first + rows.len() as u32;
+            let wrong = || {
+                damaged(
+                    content,
+                    format!("chunks {range:?} of the xorb {} do not match their checksums", part.xorb),
+                )
             };
-            let ranges: Vec<ChunkRange> = fetch.ranges.iter().map(|r| r.chunks).collect();
-            let permit = client.acquire_download_permit().await?;
-            let (data, offsets) = client.get_file_term_data(Box::new(urls), permit, None, None).await?;
-            Ok((xorb, Block { ranges, data, offsets }))
+            match inner.known.rows(&part.xorb, range.clone()) {
+                Some(right) if right == rows => {}
+                Some(_) => return Err(wrong()),
+                None => {
+                    if let Some(right) = inner.outlines.xorb_chunks(&part.xorb, range.clone()).await?
+                        && right != rows
+                    {
+                        return Err(wrong());
+                    }
+                    inner.known.add(&part.xorb, part.first, &rows);
+                }
+            }
+            Ok(part)
         })
-        .buffer_unordered(AT_ONCE)
+        .buffered(AT_ONCE)
         .try_collect()
         .await
-        .map_err(|e: ClientError| cas_error(format!("reading {}", content.id), e))?;
-    let mut by_xorb: HashMap<MerkleHash, Vec<Block>> = HashMap::new();
-    for (xorb, block) in blocks {
-        by_xorb.entry(xorb).or_default().push(block);
-    }
-    let mut parts = Vec::with_capacity(info.terms.len());
-    for term in &info.terms {
-        let blocks = by_xorb.get(&term.hash.into()).map(Vec::as_slice).unwrap_or_default();
-        let part = blocks
-            .iter()
-            .find_map(|b| b.part(term.range))
-            .filter(|p| p.data.len() == term.unpacked_length as usize);
-        parts.push(part.ok_or_else(|| {
-            damaged(
-                content,
-                format!("chunks {:?} of the xorb {} did not arrive as announced", term.range, term.hash),
-            )
-        })?);
-    }
-    Ok((info.offset_into_first_range, parts))
-}
-
-async fn locate(
-    client: &Arc<dyn Client>,
-    file: &MerkleHash,
-    range: FileRange,
-) -> Result<QueryReconstructionResponseV2, ClientError> {
-    client.get_reconstruction(file, Some(range)).await?.ok_or(ClientError::FileNotFound(*file))
-}
-
-fn target(fetch: &XorbMultiRangeFetch) -> (String, Vec<HttpRange>) {
-    (fetch.url.clone(), fetch.ranges.iter().map(|r| r.bytes).collect())
-}
-
-/// What one fetch brought.
-struct Block {
-    ranges: Vec<ChunkRange>,
-    data: Bytes,
-    /// Where each chunk starts, and where the last ends.
-    offsets: Vec<u32>,
-}
-
-impl Block {
-    /// The chunks `want` of it.
-    fn part(&self, want: ChunkRange) -> Option<Chunks> {
-        let mut before = 0;
-        for r in &self.ranges {
-            if r.start <= want.start && want.end <= r.end {
-                let first = before + (want.start - r.start) as usize;
-                let offsets = self.offsets.get(first..=first + (want.end - want.start) as usize)?;
-                let (&start, &end) = (offsets.first()?, offsets.last()?);
-                let fits = offsets.is_sorted() && end as usize <= self.data.len();
-                return fits.then(|| Chunks {
-                    data: self.data.slice(start as usize..end as usize),
-                    ends: offsets[1..].iter().map(|o| o - start).collect(),
-                });
-            }
-            before += r.end.checked_sub(r.start)? as usize;
-        }
-        None
-    }
-}
-
-/// Where one block is fetched; signed addresses run out and are asked for again.
-struct Urls {
-    client: Arc<dyn Client>,
-    file: MerkleHash,
-    range: FileRange,
-    xorb: MerkleHash,
-    index: usize,
-    now: Mutex<(String, Vec<HttpRange>)>,
-}
-
-#[async_trait]
-impl URLProvider for Urls {
-    async fn retrieve_url(&self) -> Result<(String, Vec<HttpRange>), ClientError> {
-        Ok(self.now.lock().await.clone())
-    }
-
-    async fn refresh_url(&self) -> Result<(), ClientError> {
-        let mut now = self.now.lock().await;
-        let info = locate(&self.client, &self.file, self.range).await?;
-        let fetch = info.xorbs.get(&self.xorb.into()).and_then(|f| f.get(self.index));
-        let new = fetch.map(target).filter(|t| t.1 == now.1);
-        *now = new.ok_or_else(|| ClientError::InvalidResponse("the file's chunks moved".into()))?;
-        Ok(())
-    }
 }

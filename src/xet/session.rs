@@ -58,6 +58,7 @@ pub(super) async fn upload(inner: &Arc<Inner>, files: Vec<Composition>) -> Vec<R
     if let Err(e) = finished {
         return files.iter().map(|_| Err(again(&e))).collect();
     }
+    // All xorbs are at the remote: now the segments have their names and the files can be checked.
     let mut sealed: Vec<Result<Sealed>> =
         drafts.into_iter().map(|d| d.and_then(|d| d.seal(&mut packer))).collect();
     match publish(inner, &sealed, &packer.infos).await {

@@ -52,6 +52,16 @@ pub struct Store {
     pub offers: Offers,
     /// Fails the upload of xorbs while above 0, one less each time.
     pub failures: AtomicU64,
+    /// What is wrong with what it answers.
+    pub damage: Mutex<Option<Damage>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Damage {
+    /// The hashes of chunks.
+    Rows,
+    /// The bytes of chunks.
+    Bytes,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,6 +84,7 @@ impl Store {
             outlines: Mutex::default(),
             offers,
             failures: 0.into(),
+            damage: Mutex::default(),
         })
     }
 
@@ -123,7 +134,15 @@ impl Outlines for Store {
         self.down.fetch_add(40 * chunks.len() as u64, Relaxed);
         let footer = self.inner.xorb_footer(xorb).await.unwrap();
         let rows = footer.chunk_hash_sizes(chunks.start, chunks.end).unwrap();
-        Ok(Some(rows.into_iter().map(|(h, n)| (h, n as u32)).collect()))
+        let mut rows: Vec<_> = rows.into_iter().map(|(h, n)| (h, n as u32)).collect();
+        if *self.damage.lock().unwrap() == Some(Damage::Rows) {
+            rows[0].0 = MerkleHash::random_from_seed(1);
+        }
+        Ok(Some(rows))
+    }
+
+    fn keeps_outlines(&self) -> bool {
+        self.offers == Offers::All
     }
 
     fn wants_footers(&self) -> bool {
@@ -172,7 +191,13 @@ impl Client for Store {
     ) -> CasResult<(Bytes, Vec<u32>)> {
         let (_, ranges) = urls.retrieve_url().await?;
         self.down.fetch_add(ranges.iter().map(|r| r.length()).sum::<u64>(), Relaxed);
-        self.inner.get_file_term_data(urls, permit, progress, size).await
+        let (bytes, offsets) = self.inner.get_file_term_data(urls, permit, progress, size).await?;
+        if *self.damage.lock().unwrap() == Some(Damage::Bytes) {
+            let mut bytes = bytes.to_vec();
+            bytes[0] ^= 1;
+            return Ok((bytes.into(), offsets));
+        }
+        Ok((bytes, offsets))
     }
 
     async fn query_for_global_dedup_shard(
@@ -343,9 +368,10 @@ fn mixed(seed: u64, len: usize, unit: usize, copies: bool) -> Vec<u8> {
                 out.extend(word.iter().cycle().take(n));
             }
             2 | 3 => {
-                (0..n / 8).for_each(|i| out.extend_from_slice(format!("{:06}\t", i * 7 % 1000).as_bytes()))
+                let from = if copies { 0 } else { rng.random_range(0..1usize << 40) };
+                (0..n / 8).for_each(|i| out.extend(format!("{:06}\t", from + i * 7 % 1000).bytes()));
             }
-            4 if !out.is_empty() => {
+            4 if copies && !out.is_empty() => {
                 let from = rng.random_range(0..out.len());
                 let again = out[from..out.len().min(from + n)].to_vec();
                 out.extend_from_slice(&again);
