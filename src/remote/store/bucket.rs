@@ -239,21 +239,38 @@ impl Bucket {
         Ok(self.fetch(at, GetOptions::default()).await?.map(|(bytes, _)| bytes))
     }
 
+    /// Stores fail in many words when a range is asked for that an object does not have.
+    async fn unless_short<T>(&self, at: &Path, need: u64, got: Result<T>) -> Result<T> {
+        match got {
+            Err(e) if e.kind() == Kind::Other => match self.size(at).await? {
+                Some(size) if size < need => Err(damaged(at, "an object is too short")),
+                _ => Err(e),
+            },
+            got => got,
+        }
+    }
+
     /// The bytes `range` of an object, all of them; `None` if there is no such object.
+    ///
+    /// # Errors
+    /// `Damaged` if it is too short.
     pub async fn range(&self, at: &Path, range: Range<u64>) -> Result<Option<Bytes>> {
-        let want = range.end - range.start;
+        let (want, end) = (range.end - range.start, range.end);
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..Default::default() };
-        match self.fetch(at, options).await? {
+        match self.unless_short(at, end, self.fetch(at, options).await).await? {
             Some((bytes, _)) if bytes.len() as u64 == want => Ok(Some(bytes)),
-            Some(_) => Err(damaged(at, "it is too short")),
+            Some(_) => Err(damaged(at, "an object is too short")),
             None => Ok(None),
         }
     }
 
     /// At most the last `bytes` bytes of an object, and its length; `None` if there is no such object.
+    ///
+    /// # Errors
+    /// `Damaged` if it is empty.
     pub async fn tail(&self, at: &Path, bytes: u64) -> Result<Option<(Bytes, u64)>> {
         let options = GetOptions { range: Some(GetRange::Suffix(bytes)), ..Default::default() };
-        self.fetch(at, options).await
+        self.unless_short(at, 1, self.fetch(at, options).await).await
     }
 
     /// The length of an object, if there is one.

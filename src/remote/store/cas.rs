@@ -62,7 +62,7 @@ pub struct Cas {
 impl Cas {
     /// Over a bucket and the mirror of its tree. Needs a tokio runtime.
     pub fn new(bucket: Arc<Bucket>, mirror: Arc<Mirror>) -> Result<Cas> {
-        let ctx = XetContext::with_config(XetConfig::new())
+        let ctx = XetContext::with_config(XetConfig::default())
             .map_err(|e| Error::new(Kind::Other, format!("can't start transfers: {e}")))?;
         Ok(Cas {
             xorbs: Xorbs::new(bucket.clone()),

@@ -79,11 +79,19 @@ impl Index {
     }
 }
 
+#[derive(Default)]
+struct Kept {
+    /// Counts uses.
+    clock: u64,
+    /// With each index when it was used last.
+    indices: HashMap<MerkleHash, (u64, Arc<Index>)>,
+}
+
 /// The xorbs of a bucket.
 pub struct Xorbs {
     bucket: Arc<Bucket>,
-    /// Indices by xorb with the time of their last use; the lock is never held during a read.
-    kept: Mutex<(u64, HashMap<MerkleHash, (u64, Arc<Index>)>)>,
+    /// The lock is never held during a read.
+    kept: Mutex<Kept>,
 }
 
 fn le32(bytes: &[u8], at: u64) -> Option<u64> {
@@ -103,7 +111,7 @@ impl Xorbs {
 
     /// Forgets what is known of a xorb.
     pub fn forget(&self, xorb: &MerkleHash) {
-        self.kept.lock().unwrap_or_else(|e| e.into_inner()).1.remove(xorb);
+        self.kept.lock().unwrap_or_else(|e| e.into_inner()).indices.remove(xorb);
     }
 
     /// The index of a xorb, from memory or by one or two small reads.
@@ -113,22 +121,23 @@ impl Xorbs {
     pub async fn index(&self, xorb: &MerkleHash) -> Result<Arc<Index>> {
         {
             let mut kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
-            kept.0 += 1;
-            let now = kept.0;
-            if let Some((used, index)) = kept.1.get_mut(xorb) {
+            kept.clock += 1;
+            let now = kept.clock;
+            if let Some((used, index)) = kept.indices.get_mut(xorb) {
                 *used = now;
                 return Ok(index.clone());
             }
         }
         let index = Arc::new(self.read_index(xorb).await?);
         let mut kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
-        let now = kept.0;
-        if kept.1.len() >= KEPT
-            && let Some(oldest) = kept.1.iter().min_by_key(|(_, (used, _))| *used).map(|(hash, _)| *hash)
+        let now = kept.clock;
+        if kept.indices.len() >= KEPT
+            && let Some(oldest) =
+                kept.indices.iter().min_by_key(|(_, (used, _))| *used).map(|(hash, _)| *hash)
         {
-            kept.1.remove(&oldest);
+            kept.indices.remove(&oldest);
         }
-        kept.1.insert(*xorb, (now, index.clone()));
+        kept.indices.insert(*xorb, (now, index.clone()));
         Ok(index)
     }
 

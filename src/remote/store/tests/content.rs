@@ -1,6 +1,6 @@
 use super::*;
 
-async fn read_back(store: &Store, content: &Content, bytes: &Bytes) {
+async fn read_back(store: &Arc<Store>, content: &Content, bytes: &Bytes) {
     assert_eq!(content.size, bytes.len() as u64);
     assert!(store.read(content, 0..content.size).await.unwrap() == bytes, "content differs");
 }
@@ -71,7 +71,7 @@ async fn contents_come_back_from_memory() {
 async fn many_small_files_share_one_shard_and_empty_ones_need_none() {
     let rig = Rig::folder().await;
     let ours = rig.client().await;
-    let body = |i: u64| varied(i, if i % 10 == 0 { 0 } else { 100 + 37 * i as usize });
+    let body = |i: u64| varied(i, if i.is_multiple_of(10) { 0 } else { 100 + 37 * i as usize });
     let batch = (0..200).map(|i| put(10 + i, None, 1, &format!("{i}"), whole(body(i)))).collect();
     for outcome in ours.publish(batch).await.unwrap() {
         assert!(matches!(outcome, Outcome::Done { version: Version(1), .. }), "{outcome:?}");
@@ -88,7 +88,7 @@ async fn many_small_files_share_one_shard_and_empty_ones_need_none() {
 async fn a_small_edit_by_a_client_that_knows_nothing_moves_little() {
     let rig = Rig::folder().await;
     let bytes = varied(3, 100 << 20);
-    let (version, content, _) = done(&*rig.client().await, put(2, None, 1, "f", whole(bytes.clone()))).await;
+    let (version, content, _) = done(&rig.client().await, put(2, None, 1, "f", whole(bytes.clone()))).await;
     let content = content.unwrap();
     let fresh = rig.client().await;
     let before = fresh.moved();
@@ -100,7 +100,7 @@ async fn a_small_edit_by_a_client_that_knows_nothing_moves_little() {
     let moved = fresh.moved();
     let (up, down) = (moved.0 - before.0, moved.1 - before.1);
     assert!(up + down < 512 << 10, "{up} up and {down} down");
-    read_back(&*rig.client().await, &edited.unwrap(), &new).await;
+    read_back(&rig.client().await, &edited.unwrap(), &new).await;
     let (_, before) = fresh.moved();
     fresh.read(&content, 70 << 20..(70 << 20) + 4096).await.unwrap();
     let down = fresh.moved().1 - before;

@@ -216,11 +216,13 @@ fn any_tree() -> impl Strategy<Value = Model> {
     )
 }
 
+type Spec = (u64, Option<u64>, Option<(u64, usize, bool)>, bool);
+
 fn any_batch() -> impl Strategy<Value = Vec<Wish>> {
     let to = prop::option::weighted(0.7, (1..18u64, 0..3usize, any::<bool>()));
     prop::collection::vec((1..18u64, prop::option::of(1..3u64), to, prop::bool::weighted(0.1)), 0..10)
         .prop_map(|specs| {
-            let one = |(id, expect, to, failed): (u64, Option<u64>, Option<(u64, usize, bool)>, bool)| {
+            let one = |(id, expect, to, failed): Spec| {
                 let to = to.map(|(parent, called, dir)| (parent, NAMES[called], dir));
                 Wish { failed, ..wish(id, expect, to) }
             };

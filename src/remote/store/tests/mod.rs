@@ -167,7 +167,7 @@ impl Rig {
 }
 
 /// The only outcome of a batch of one, which went through.
-pub async fn done(store: &Store, change: Change) -> (Version, Option<Content>, Option<Receipt>) {
+pub async fn done(store: &Arc<Store>, change: Change) -> (Version, Option<Content>, Option<Receipt>) {
     let outcomes = store.publish(vec![change]).await.unwrap();
     match outcomes.into_iter().next().unwrap() {
         Outcome::Done { version, content, receipt } => (version, content, receipt),
@@ -176,7 +176,7 @@ pub async fn done(store: &Store, change: Change) -> (Version, Option<Content>, O
 }
 
 /// Everything below the root by number, as the store lists it.
-pub async fn tree(store: &Store) -> BTreeMap<u64, RemoteNode> {
+pub async fn tree(store: &Arc<Store>) -> BTreeMap<u64, RemoteNode> {
     let mut all = BTreeMap::new();
     let mut dirs = vec![NodeId::ROOT];
     while let Some(dir) = dirs.pop() {
