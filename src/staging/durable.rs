@@ -13,9 +13,6 @@ use crate::{
     ranges::RangeSet,
 };
 
-/// So many fetched bytes are worth a sync, so that they need not be fetched again after a reboot.
-const WORTH_A_SYNC: u64 = 4 << 20;
-
 impl StagedFile {
     /// Makes everything that was written so far survive power loss: data first, then the journal.
     pub fn sync(&self) -> Result<()> {
@@ -213,7 +210,7 @@ impl StagedFile {
             clean.subtract(&i.state.trusted);
             clean.bytes()
         };
-        let saved = if unsaved >= WORTH_A_SYNC { self.settle(None, true) } else { Ok(()) };
+        let saved = if unsaved >= self.env.worth_a_sync { self.settle(None, true) } else { Ok(()) };
         let mut i = self.lock();
         let saved = saved.and_then(|()| self.save_fills(&mut i));
         if let Err(e) = saved {

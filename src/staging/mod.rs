@@ -53,6 +53,9 @@ pub(crate) struct Env {
     boot: BootId,
     /// A journal longer than this (bytes), and much longer than it need be, is written anew.
     compact: u64,
+    /// So many fetched bytes are worth a sync when the file goes idle, so that they need not be fetched
+    /// again after a reboot.
+    worth_a_sync: u64,
     #[cfg(test)]
     probe: tests::Probe,
 }
@@ -96,6 +99,9 @@ impl Env {
 /// Journals shorter than this are never compacted, bytes.
 const COMPACT: u64 = 256 << 10;
 
+/// Bytes.
+const WORTH_A_SYNC: u64 = 4 << 20;
+
 impl Staging {
     /// Opens the folder, makes it if needed, and tidies what a crash left half done. Answers the files
     /// found, in order; their journals are only read by [`Staging::get`].
@@ -122,6 +128,7 @@ impl Staging {
             dir: dir.to_path_buf(),
             boot: BootId::new(boot_id),
             compact: COMPACT,
+            worth_a_sync: WORTH_A_SYNC,
             #[cfg(test)]
             probe: tests::Probe::default(),
         };

@@ -2,11 +2,12 @@
 
 use std::{fs, io, sync::Arc};
 
-use super::kit::{INO, Remote, names, new, old, open, ranges, sparse, staged};
+use super::kit::{INO, Remote, names, new, old, one, open, ranges, sparse, staged};
 use crate::{
     error::Kind,
     journal::{BootId, Record, encode},
     node::{Content, ContentId, Ino, Time},
+    ranges::RangeSet,
     staging::{Read, StagedFile, Step},
     vfs::{At, Fault, Seek},
 };
@@ -62,7 +63,7 @@ fn a_hole_is_never_data() {
 fn a_fill_never_overwrites_what_was_written_meanwhile() {
     let (_tmp, _remote, base, _staging, file) = over(10_000);
     let Read::Missing { gaps, epoch, .. } = file.read(0..10_000).unwrap() else { panic!() };
-    assert_eq!(gaps, [0..10_000]);
+    assert_eq!(RangeSet::from_iter(gaps), one(0..10_000));
     file.write(At::Offset(4_000), &new(1, 1_000), NOW).unwrap();
     file.truncate(9_000, NOW).unwrap();
     file.truncate(9_500, NOW).unwrap();
@@ -70,7 +71,7 @@ fn a_fill_never_overwrites_what_was_written_meanwhile() {
     let Read::Ready(all) = file.read(0..10_000).unwrap() else { panic!() };
     let want = [&base[..4_000], &new(1, 1_000), &base[5_000..9_000], &[0; 500]].concat();
     assert!(all == want);
-    assert_eq!(file.coverage().dirty, ranges(&[4_000..5_000, 9_000..9_500]));
+    assert_eq!(file.coverage().dirty, ranges([4_000..5_000, 9_000..9_500]));
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn a_file_without_a_base_is_all_its_own() {
     assert_eq!(file.write(At::Offset(2), b"", Time(7)).unwrap(), 2..2);
     file.set_mtime(Time(1)).unwrap();
     assert_eq!((file.mtime(), file.ctime()), (Time(1), Time(6)));
-    let all = ranges(&[0..6]);
+    let all = one(0..6);
     assert_eq!((file.coverage().present, file.coverage().dirty), (all.clone(), all));
     assert_eq!(staging.create(INO, None, 0, NOW).err().unwrap().kind(), Kind::Busy);
 }
@@ -118,7 +119,7 @@ fn only_clean_bytes_near_to_changes_are_offered() {
     let frozen = file.freeze().unwrap().unwrap();
     let near = 256 << 10;
     let (a, b) = (2 * MIB, 2 * MIB + 10);
-    assert_eq!(frozen.composition.local, ranges(&[a - near..a, b..b + near]));
+    assert_eq!(frozen.composition.local, ranges([a - near..a, b..b + near]));
     let mut want = base.to_vec();
     want[a as usize..b as usize].copy_from_slice(&new(1, 10));
     assert!(remote.compose(&frozen.composition) == want);
@@ -151,7 +152,7 @@ fn old_bytes_go_to_a_side_file_only_when_needed_and_leave_with_the_flush() {
     side(0);
     assert!(frozen.composition.source.read(MIB..MIB + 1).is_err(), "the generation is over");
     // What came after it stays to be flushed.
-    assert_eq!(file.coverage().dirty, ranges(&[0..100, MIB..3 * MIB]));
+    assert_eq!(file.coverage().dirty, ranges([0..100, MIB..3 * MIB]));
     let next = file.freeze().unwrap().unwrap();
     assert_eq!((next.generation, next.composition.base_limit), (frozen.generation + 1, MIB + 5));
     drop(frozen);
@@ -187,7 +188,7 @@ fn evicting_gives_space_back_and_keeps_changes() {
     file.sync().unwrap();
     let full = staging.bytes_on_disk();
     let freed = file.evict().unwrap();
-    assert_eq!(file.coverage().present, ranges(&[MIB..MIB + 4096]));
+    assert_eq!(file.coverage().present, one(MIB..MIB + 4096));
     // Where holes can't be punched none is said to be freed.
     assert!(freed == 4 * MIB - 4096 || freed == 0);
     assert!(staging.bytes_on_disk() <= full - freed + 64 * 1024);
@@ -275,7 +276,7 @@ fn fetched_bytes_are_known_after_closing_even_after_a_reboot() {
     drop((file, staging));
     for boot in ["boot", "next"] {
         let file = open(tmp.path(), boot).0.get(INO).unwrap().unwrap();
-        assert_eq!(file.coverage().present, ranges(&[0..5 * MIB]), "{boot}");
+        assert_eq!(file.coverage().present, one(0..5 * MIB), "{boot}");
         assert!(remote.peek(&file) == *base);
     }
 }

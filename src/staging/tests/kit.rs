@@ -129,15 +129,20 @@ pub fn staged(dir: &Path, base: Option<Content>) -> (Staging, Arc<StagedFile>) {
     (staging, file)
 }
 
-/// Opens a folder; journals are compacted early, so that tests meet it.
+/// Opens a folder; journals are compacted early and few bytes are worth a sync, so that tests meet both.
 pub fn open(dir: &Path, boot: &str) -> (Staging, Vec<Ino>) {
     let (mut staging, found) = Staging::open(dir, boot).unwrap();
-    Arc::get_mut(&mut staging.env).unwrap().compact = 1500;
+    let env = Arc::get_mut(&mut staging.env).unwrap();
+    (env.compact, env.worth_a_sync) = (1500, 2000);
     (staging, found)
 }
 
-pub fn ranges(r: &[std::ops::Range<u64>]) -> RangeSet {
-    r.iter().cloned().collect()
+pub fn ranges<const N: usize>(r: [std::ops::Range<u64>; N]) -> RangeSet {
+    r.into_iter().collect()
+}
+
+pub fn one(r: std::ops::Range<u64>) -> RangeSet {
+    r.into()
 }
 
 /// The names in a folder.
