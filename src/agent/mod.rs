@@ -162,9 +162,14 @@ impl Agent {
     async fn hold(&self, config: DriveConfig) -> Result<Arc<dyn Held>> {
         let state_dir = self.home.drive(&config.name);
         let (dir, url) = (state_dir.clone(), config.url.clone());
-        blocking(move || claim(&dir, &url)).await?;
+        let new = blocking(move || claim(&dir, &url)).await?;
         let pause = config.pause;
-        let held = self.holder.hold(Wanted { drive: config, state_dir }).await?;
+        let held = self.holder.hold(Wanted { drive: config, state_dir: state_dir.clone() }).await;
+        if held.is_err() && new {
+            // A name is not taken by a mistyped remote. (If this is not reached, the name stays taken: safe.)
+            blocking(move || Ok(drop(std::fs::remove_file(owner_file(&state_dir))))).await?;
+        }
+        let held = held?;
         match pause {
             Pause::No => {}
             Pause::Until(end) if !pause.holds(Time::now()) => tracing::debug!("a pause ended at {end:?}"),
@@ -560,13 +565,13 @@ fn owner(state_dir: &Path) -> Option<String> {
 }
 
 /// Makes a drive's folder, or checks that what lies there is of the same remote: a journal must never
-/// be replayed into another bucket.
-fn claim(state_dir: &Path, url: &str) -> Result<()> {
+/// be replayed into another bucket. Answers whether it was nobody's before.
+fn claim(state_dir: &Path, url: &str) -> Result<bool> {
     let fail = |e| Error::io("can't make the drive's folder", e).at(state_dir.display());
     crate::platform::private_dir(state_dir).map_err(fail)?;
     match owner(state_dir) {
-        None => config::write_atomic(&owner_file(state_dir), url.as_bytes()).map_err(fail),
-        Some(owner) if owner == url => Ok(()),
+        None => config::write_atomic(&owner_file(state_dir), url.as_bytes()).map(|()| true).map_err(fail),
+        Some(owner) if owner == url => Ok(false),
         Some(owner) => Err(Error::new(Kind::Invalid, format!("this name belongs to a drive of {owner}"))
             .at(state_dir.display())
             .remedy("give this drive another name: --name N")),

@@ -113,7 +113,7 @@ impl Failure {
             Failure::Failed(e) | Failure::Pending(e) | Failure::Conflict(e) => Some(format::error(e)),
             Failure::NoAgent => Some(format::error(
                 &Error::new(Kind::NotFound, "no agent is running, so nothing is mounted")
-                    .remedy("mount something: lacuna mount REMOTE MOUNTPOINT"),
+                    .remedy("lacuna mount REMOTE MOUNTPOINT, which starts one"),
             )),
             Failure::Told => None,
         }

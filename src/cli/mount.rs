@@ -66,17 +66,24 @@ pub async fn run(home: Home, args: Args) -> Done {
         .to_str()
         .ok_or_else(|| Error::new(Kind::Invalid, "the path is not UTF-8").at(mountpoint.display()))?
         .to_owned();
-    let mut client = match Client::connect(&home).await? {
-        Some(client) => client,
-        None => start_agent(&home).await?,
+    let (mut client, ours) = match Client::connect(&home).await? {
+        Some(client) => (client, false),
+        None => (start_agent(&home).await?, true),
     };
     let request = Request::Mount { url: url.clone(), mountpoint, name: args.name, read_only: args.read_only };
-    match client.ask(request).await? {
-        Reply::Mounted { name, already } => {
+    match client.ask(request).await {
+        Ok(Reply::Mounted { name, already }) => {
             let how = if already { "is mounted already" } else { "is mounted" };
             say(&format!("{url} {how} at {}, as '{name}'.", args.mountpoint.display()))
         }
-        other => Err(unexpected(&other).into()),
+        Ok(other) => Err(unexpected(&other).into()),
+        Err(e) => {
+            // An agent that was started for nothing does not stay.
+            if ours && client.status().await.is_ok_and(|status| status.drives.is_empty()) {
+                let _ = client.ask(Request::Quit).await;
+            }
+            Err(e.into())
+        }
     }
 }
 
