@@ -37,6 +37,9 @@ waits is sent the next time.
 /// The drive's name.
 const NAME: &str = "Lacuna";
 
+/// The exit code by which `lacuna flush` says that all is sent, but of some file there are two versions.
+const EXIT_CONFLICT: i32 = 5;
+
 /// How often the state is asked for.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -217,10 +220,11 @@ impl Lacuna {
 
     /// Mounts, shows the state until Ctrl-C, drains and unmounts. Whether everything was sent.
     fn session(&self, interrupts: &AtomicUsize) -> Result<bool> {
-        let bucket = format!("store:{}", self.places.bucket.display());
+        let folder = self.places.bucket.to_string_lossy();
         if is_absent(&self.places.bucket) {
-            self.run(&["store", "init", &bucket])?;
+            self.run(&["store", "init", &folder])?;
         }
+        let bucket = format!("store:{folder}");
         let mountpoint = self.mountpoint();
         if self.view().is_none() {
             // A mount point whose agent was killed can't even be looked at: the mount mends it.
@@ -259,9 +263,10 @@ impl Lacuna {
                 last = view;
             }
             if let Some(status) = flush.try_wait()? {
-                if status.success() {
+                let two_versions = status.code() == Some(EXIT_CONFLICT);
+                if status.success() || two_versions {
                     screen.say("Everything is in the bucket.");
-                    return Ok(true);
+                    return Ok(!two_versions);
                 }
                 break;
             }
