@@ -2,33 +2,27 @@
 
 use std::{path::Path, sync::Arc};
 
-use async_trait::async_trait;
 use lacuna::{
-    agent::{Held, Holder, Wanted},
+    agent::{Holder, Mounter},
     error::{Error, Kind, Result},
+    remote::store,
 };
-
-/// Opens and mounts real drives.
-struct Drives;
-
-#[async_trait]
-impl Holder for Drives {
-    async fn hold(&self, wanted: Wanted) -> Result<Arc<dyn Held>> {
-        Err(Error::new(Kind::Other, "drives are not built yet").at(wanted.drive.url))
-    }
-}
 
 /// What the agent mounts with.
 pub fn holder() -> Arc<dyn Holder> {
-    Arc::new(Drives)
+    Arc::new(Mounter)
 }
 
-/// Makes a bucket in a folder.
-pub async fn store_init(path: &Path) -> Result<()> {
-    Err(Error::new(Kind::Other, "buckets are not built yet").at(path.display()))
+fn url(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| Error::new(Kind::Invalid, "a bucket's path must be UTF-8").at(path.display()))
 }
 
-/// Reads a bucket through and checks everything in it.
-pub async fn store_check(path: &Path) -> Result<()> {
-    Err(Error::new(Kind::Other, "buckets are not built yet").at(path.display()))
+/// Makes a bucket in a folder. Answers false if it was one already.
+pub async fn store_init(path: &Path) -> Result<bool> {
+    store::init(url(path)?).await
+}
+
+/// Reads a bucket through and checks everything in it. `scratch` is a folder for a temporary file.
+pub async fn store_check(path: &Path, scratch: &Path) -> Result<store::Report> {
+    store::check(url(path)?, scratch).await
 }

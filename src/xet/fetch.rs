@@ -52,9 +52,11 @@ pub(super) async fn fetch(
     let info = locate(client, &file, asked)
         .await
         .map_err(|e| cas_error(format!("looking up the chunks of {}", content.id), e))?;
-    let fetches = info.xorbs.iter().flat_map(|(xorb, fetches)| {
-        fetches.iter().enumerate().map(move |(index, fetch)| (MerkleHash::from(xorb), index, fetch.clone()))
-    });
+    // Collected: as a lazy iterator it would make this future's `Send` depend on its lifetimes.
+    let mut fetches = Vec::new();
+    for (xorb, ranges) in &info.xorbs {
+        fetches.extend(ranges.iter().enumerate().map(|(i, fetch)| (MerkleHash::from(xorb), i, fetch.clone())));
+    }
     let blocks: Vec<(MerkleHash, Block)> = stream::iter(fetches)
         .map(|(xorb, index, fetch)| async move {
             let urls = Urls {

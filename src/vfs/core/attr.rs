@@ -52,7 +52,8 @@ impl Core {
         }
         let _gate = self.gate.read().unwrap_or_else(|e| e.into_inner());
         let now = Time::now();
-        if let Some(size) = set.size.take() {
+        let resized = set.size.take();
+        if let Some(size) = resized {
             if self.ns.node(ino)?.kind != Kind::File {
                 return Err(Fault::IsDir);
             }
@@ -64,7 +65,8 @@ impl Core {
             let _mark = file.mark();
             file.staged.set_mtime(mtime).map_err(|e| error_fault(ino, &e))?;
         }
-        if set != SetAttr::default() {
+        // A call that names nothing to change (`chown` to -1, -1) still is one: it sets `ctime`.
+        if set != SetAttr::default() || resized.is_none() {
             self.ns.setattr(ino, &set, now)?;
             self.touch(ino);
         }
