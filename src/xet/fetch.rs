@@ -52,9 +52,17 @@ pub(super) async fn fetch(
     let info = locate(client, &file, asked)
         .await
         .map_err(|e| cas_error(format!("looking up the chunks of {}", content.id), e))?;
-    let fetches = info.xorbs.iter().flat_map(|(xorb, fetches)| {
-        fetches.iter().enumerate().map(move |(index, fetch)| (MerkleHash::from(xorb), index, fetch.clone()))
-    });
+    // Collected: as a lazy iterator in the stream it keeps the compiler from seeing that this is `Send`.
+    let fetches: Vec<_> = info
+        .xorbs
+        .iter()
+        .flat_map(|(xorb, fetches)| {
+            fetches
+                .iter()
+                .enumerate()
+                .map(move |(index, fetch)| (MerkleHash::from(xorb), index, fetch.clone()))
+        })
+        .collect();
     let blocks: Vec<(MerkleHash, Block)> = stream::iter(fetches)
         .map(|(xorb, index, fetch)| async move {
             let urls = Urls {
