@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The object that makes a folder a bucket.
-const INFO: &str = "lacuna.json";
+pub const INFO: &str = "lacuna.json";
 
 /// The folders of a bucket whose objects are spread over 256 subfolders by the first byte of their hash.
 const SPREAD: [&str; 2] = ["xorbs", "outlines"];

@@ -2,8 +2,8 @@
 //!
 //! Reads and listings are those of [`LocalFileSystem`]. Puts are our own, for three reasons: a put
 //! that finds its object already there must make *that* durable before it says so (the process that
-//! wrote it may have been killed before its sync); a put must never make folders, or a bucket that was
-//! moved away would quietly begin a second life at its old place; and hints need no sync at all.
+//! wrote it may have been killed before its sync); a put must never make the bucket's own folder, or a
+//! bucket that was moved away would quietly begin a second life at its old place; and hints need no sync at all.
 
 use std::{
     fmt, fs,
@@ -20,7 +20,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, local::LocalFileSystem, path::Path,
 };
 
-use super::sys;
+use super::{bucket::INFO, sys};
 
 /// Marks a put that need not survive a power loss: the reader checks what it gets, and can do without.
 #[derive(Clone, Copy, Debug)]
@@ -73,19 +73,47 @@ fn temp_name(dest: &FsPath) -> PathBuf {
     name.into()
 }
 
-fn put(dest: &FsPath, payload: &PutPayload, create: bool, durable: bool) -> io::Result<()> {
+/// Makes the missing folders between `root` and `dest`, durably. They were all made with the bucket, but
+/// copying tools leave empty ones behind. Never `root` itself, nor anything in a place that is no bucket
+/// any more: where a disk was, there may be an empty folder.
+fn make_way(root: &FsPath, dest: &FsPath) -> io::Result<()> {
+    if !root.join(INFO).exists() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let missing = dest.ancestors().skip(1).take_while(|dir| *dir != root && !dir.exists());
+    let missing: Vec<_> = missing.collect();
+    for dir in missing.into_iter().rev() {
+        match fs::create_dir(dir) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
+        dir.parent().map_or(Ok(()), sys::sync_dir)?;
+    }
+    Ok(())
+}
+
+fn put(root: &FsPath, dest: &FsPath, payload: &PutPayload, create: bool, durable: bool) -> io::Result<()> {
     let dir = dest.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    if create && dest.exists() {
-        // Somebody else's, maybe not synced yet: what we say exists must not vanish.
+    let exists = || {
+        // Its bytes were synced before it had its name; the name may not be, if its writer was killed. What we
+        // say exists must not vanish.
         if durable {
-            fs::File::open(dest)?.sync_all()?;
             sys::sync_dir(dir)?;
         }
-        return Err(io::ErrorKind::AlreadyExists.into());
+        Err(io::ErrorKind::AlreadyExists.into())
+    };
+    if create && dest.exists() {
+        return exists();
     }
     let temp = temp_name(dest);
     let written = (|| {
-        let mut file = fs::File::create_new(&temp)?;
+        let mut file = match fs::File::create_new(&temp) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                make_way(root, dest)?;
+                fs::File::create_new(&temp)?
+            }
+            made => made?,
+        };
         payload.iter().try_for_each(|part| file.write_all(part))?;
         if durable {
             file.sync_all()?;
@@ -93,14 +121,14 @@ fn put(dest: &FsPath, payload: &PutPayload, create: bool, durable: bool) -> io::
         drop(file);
         if create { sys::publish_new(&temp, dest) } else { fs::rename(&temp, dest) }
     })();
-    if let Err(e) = written {
-        let _ = fs::remove_file(&temp);
-        if durable && e.kind() == io::ErrorKind::AlreadyExists {
-            sys::sync_dir(dir)?;
+    match written {
+        Ok(()) if durable => sys::sync_dir(dir),
+        Ok(()) => Ok(()),
+        Err(e) => {
+            let _ = fs::remove_file(&temp);
+            if e.kind() == io::ErrorKind::AlreadyExists { exists() } else { Err(e) }
         }
-        return Err(e);
     }
-    if durable { sys::sync_dir(dir) } else { Ok(()) }
 }
 
 impl fmt::Display for Folder {
@@ -123,9 +151,9 @@ impl ObjectStore for Folder {
             }
         };
         let durable = opts.extensions.get::<Hint>().is_none();
-        let dest = self.file(location);
+        let (root, dest) = (self.root.clone(), self.file(location));
         let done = tokio::task::spawn_blocking(move || {
-            put(&dest, &payload, create, durable).map_err(|e| generic(e, &dest))
+            put(&root, &dest, &payload, create, durable).map_err(|e| generic(e, &dest))
         });
         done.await??;
         Ok(PutResult { e_tag: None, version: None, extensions: Default::default() })
@@ -210,14 +238,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_put_makes_no_folders() {
+    async fn a_put_makes_no_bucket_where_there_was_one() {
         let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("bucket");
+        let (root, at) = (dir.path().join("bucket"), Path::from("a/b/c"));
         fs::create_dir(&root).unwrap();
         let folder = Folder::new(&root).unwrap();
+        fs::write(root.join(INFO), "").unwrap();
+        folder.put_opts(&at, "x".into(), create()).await.unwrap();
         fs::rename(&root, dir.path().join("away")).unwrap();
-        let e = folder.put_opts(&Path::from("a"), "x".into(), create()).await.unwrap_err();
-        assert!(matches!(e, object_store::Error::NotFound { .. }), "{e}");
+        let absent = async |why| {
+            let e = folder.put_opts(&at, "x".into(), create()).await.unwrap_err();
+            assert!(matches!(e, object_store::Error::NotFound { .. }), "{why}: {e}");
+        };
+        absent("moved away").await;
         assert!(!root.exists());
+        fs::create_dir(&root).unwrap();
+        absent("its disk is not mounted").await;
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
     }
 }

@@ -13,7 +13,7 @@
 //! | `snapshots/{20 digits}.json`, `…-{6 digits}` | the tree after one commit: a list, and its parts | any time |
 //!
 //! Hashes are xet's Merkle and data hashes in 64 hexadecimal digits. The JSON objects are described in
-//! [`format`](self::format): each commit and each list has a seal (a data hash), a format number, the id of the commit before; unknown fields
+//! [`format`](mod@self::format): each commit and each list has a seal (a data hash), a format number, the id of the commit before; unknown fields
 //! are refused. A commit puts nodes (the whole of each: place, name, attributes, body) and removes nodes,
 //! by their numbers, in no order; and says for each content that it is the first to name where its file
 //! information is: shard, offset, length, CRC-32. So a content is found by one small ranged read, however big its shard.
@@ -31,7 +31,7 @@
 //!
 //! In a folder, every object is written under another name (`…#digits`, never taken for an object), synced,
 //! given its name in one step that only one writer can win, and the folder synced. All folders are made
-//! and synced when the bucket is. Xorbs and shards are durable before the commit that names them is
+//! and synced with the bucket, so that no commit depends on a folder that is not. Xorbs and shards are durable before the commit that names them is
 //! put; a commit is durable before success is answered. A crash in between leaves objects that nothing
 //! names. The mirror, the tree's copy on this machine, is disposable.
 //!

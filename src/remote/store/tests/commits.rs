@@ -326,3 +326,31 @@ async fn another_writers_commit_ends_the_wait() {
     );
     assert!(ours.wait().now_or_never().is_none(), "what is known is no news");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_root_has_attributes_and_stays() {
+    let rig = Rig::folder().await;
+    let store = rig.client().await;
+    let root = store.root().await.unwrap();
+    assert_eq!((root.id, root.parent, root.version), (NodeId::ROOT, NodeId::ROOT, Version(0)));
+    let (version, ..) = done(&store, put(1, Some(root.version), 1, "whatever", NewBody::Dir)).await;
+    done(&store, put(2, None, 1, "whatever", NewBody::Dir)).await;
+    store.snapshot().await.unwrap();
+    for client in [store, rig.client().await] {
+        let root = client.root().await.unwrap();
+        assert_eq!((root.parent, root.version, root.meta), (NodeId::ROOT, version, meta()));
+        assert_eq!(tree(&client).await.into_keys().collect::<Vec<_>>(), vec![2], "not in itself");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_without_its_empty_folders_is_a_bucket() {
+    let rig = Rig::folder().await;
+    for folder in ["xorbs", "outlines", "shards", "commits", "snapshots"] {
+        std::fs::remove_dir_all(rig.bucket().join(folder)).unwrap();
+    }
+    let store = rig.client().await;
+    done(&store, put(2, None, 1, "f", whole(varied(1, 100_000)))).await;
+    store.snapshot().await.unwrap();
+    assert_eq!(check(&rig.url(), rig.dir.path()).await.unwrap().wrong, 0);
+}

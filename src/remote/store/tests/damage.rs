@@ -124,7 +124,7 @@ async fn damaged_and_missing_contents_are_named_and_never_read() {
     for folder in ["xorbs", "shards"] {
         let [path] = &objects(&rig, folder)[..] else { panic!("one object") };
         let good = fs::read(path).unwrap();
-        for round in 0..40 {
+        for round in 0..16 {
             let mut bad = good.clone();
             match round {
                 0 => bad.clear(),
