@@ -10,7 +10,7 @@ use super::kit::{INO, Remote, copy_dir, new, old, open, staged};
 use crate::{
     journal::{BootId, RECORD, Record, State, decode, replay},
     node::{Content, ContentId, Time},
-    staging::StagedFile,
+    staging::{StagedFile, Staging, Step},
     vfs::At,
 };
 
@@ -53,7 +53,7 @@ fn f_bytes(f: &StagedFile, r: std::ops::Range<u64>) -> Vec<u8> {
 }
 
 /// A file with bytes of every kind: gaps, clean, trusted, dirty, in flight, both, cut off, zeros.
-fn every_kind(dir: &std::path::Path) -> (Remote, crate::staging::Staging, Arc<StagedFile>) {
+fn every_kind(dir: &std::path::Path) -> (Remote, Staging, Arc<StagedFile>) {
     let remote = Remote::default();
     let (staging, f) = staged(dir, Some(remote.put(&old(1, 20_000))));
     remote.read(&f, 0..1_000);
@@ -270,4 +270,70 @@ fn an_announced_upload_is_known_after_power_loss() {
     // "newer" may have reached the disk unrecorded, so the bytes are fetched from the new base.
     assert!(f.coverage().present.is_empty() && !f.coverage().changed);
     assert!(remote.read(&f, 0..1_000) == new(1, 1_000));
+}
+
+/// Puts the journal back to what it was at its last sync, while all that was done to the bytes stays: the
+/// worst that a power loss can do to clean bytes.
+struct Loss {
+    path: PathBuf,
+    synced: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Loss {
+    fn watch(&self, staging: &Staging) {
+        let (path, synced) = (self.path.clone(), self.synced.clone());
+        staging.env.probe.set(move |step| {
+            if matches!(step, Step::LogSync | Step::Rewritten) {
+                *synced.lock().unwrap() = fs::read(&path).unwrap();
+            }
+            Ok(())
+        });
+    }
+
+    fn strike(self) {
+        fs::write(self.path, self.synced.lock().unwrap().as_slice()).unwrap();
+    }
+}
+
+#[test]
+fn clean_bytes_are_not_believed_once_they_may_have_been_overwritten() {
+    let changes: [fn(&Staging, &StagedFile, &Loss); 6] = [
+        |_, f, _| assert!(f.write(At::Offset(100), &new(1, 100), NOW).is_ok()),
+        |_, f, _| f.zero(100..5_000, false, NOW).unwrap(),
+        |_, f, _| assert!(f.evict().is_ok()),
+        |_, f, _| {
+            f.truncate(100, NOW).unwrap();
+            f.truncate(900, NOW).unwrap();
+        },
+        // The record of a sync that is not yet synced itself takes nothing from what an older one believes.
+        |s, f, _| {
+            f.truncate(100, NOW).unwrap();
+            s.close_idle(INO);
+            f.write(At::Offset(900), b"x", NOW).unwrap();
+        },
+        // Nor does the next process know which of the two would be found.
+        |s, f, loss| {
+            f.truncate(100, NOW).unwrap();
+            s.close_idle(INO);
+            let (next, _) = open(&s.env.dir, "boot");
+            loss.watch(&next);
+            next.get(INO).unwrap().unwrap().write(At::Offset(900), b"x", NOW).unwrap();
+        },
+    ];
+    for change in changes {
+        let tmp = tempfile::tempdir().unwrap();
+        let remote = Remote::default();
+        let base = old(1, 9_000);
+        let (staging, f) = staged(tmp.path(), Some(remote.put(&base)));
+        remote.read(&f, 0..9_000);
+        f.settle(None, true).unwrap();
+        let path = tmp.path().join(format!("{INO}.log"));
+        let loss = Loss { synced: Arc::new(Mutex::new(fs::read(&path).unwrap())), path };
+        loss.watch(&staging);
+        change(&staging, &f, &loss);
+        drop((f, staging));
+        loss.strike();
+        let f = open(tmp.path(), "next").0.get(INO).unwrap().unwrap();
+        remote.peek(&f); // asserts that what is called clean is the base's
+    }
 }

@@ -385,7 +385,7 @@ impl World {
                     found[at..end].copy_from_slice(&now[at..end]);
                 }
             }
-            if found.len() < now.len() && mode != 0 {
+            if found.len() < now.len() && pick(2) == 0 {
                 let more = pick(now.len() - found.len() + 1);
                 let synced = found.len();
                 found.extend_from_slice(&now[synced..synced + more]);
