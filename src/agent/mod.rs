@@ -7,8 +7,7 @@
 //! after the restart.
 
 use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -18,23 +17,25 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     config::{self, DriveConfig, Home, Settings},
-    control::api::{DriveState, DriveStatus, Pending, Rate, Status, VERSION},
+    control::api::{DriveState, Pending, Status, VERSION},
     error::{Error, Kind, Result},
-    health,
     node::Time,
     policy::Pause,
 };
 
+mod claim;
 mod held;
 mod lock;
 mod mounted;
 mod run;
 mod serve;
+mod table;
 
 pub use held::{Held, Holder, Wanted};
 pub use lock::HomeLock;
 pub use mounted::Mounter;
 pub use run::{First, run};
+use table::{Entry, Place, Slot, Table, absent, find, no_drive, place, replaceable};
 
 /// The pause before a drive that failed to mount is tried again: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(300));
@@ -55,33 +56,6 @@ pub struct Agent {
     changed: watch::Sender<u64>,
     /// Becomes true when a client asks the agent to end.
     quit: watch::Sender<bool>,
-}
-
-#[derive(Default)]
-struct Table {
-    drives: BTreeMap<String, Entry>,
-    /// The agent is on its way out: no new drives.
-    ending: bool,
-}
-
-struct Entry {
-    config: DriveConfig,
-    /// Whether the settings list it.
-    keep: bool,
-    slot: Slot,
-}
-
-#[derive(Clone)]
-enum Slot {
-    Mounting,
-    Held(Arc<dyn Held>),
-    /// On its way out; still answers.
-    Leaving(Arc<dyn Held>),
-    Failed {
-        why: Arc<Error>,
-        again: Instant,
-        pause: Duration,
-    },
 }
 
 /// Which drives a request means.
@@ -162,12 +136,16 @@ impl Agent {
     async fn hold(&self, config: DriveConfig) -> Result<Arc<dyn Held>> {
         let state_dir = self.home.drive(&config.name);
         let (dir, url) = (state_dir.clone(), config.url.clone());
-        let new = blocking(move || claim(&dir, &url)).await?;
+        let new = blocking(move || claim::claim(&dir, &url)).await?;
         let pause = config.pause;
         let held = self.holder.hold(Wanted { drive: config, state_dir: state_dir.clone() }).await;
         if held.is_err() && new {
             // A name is not taken by a mistyped remote. (If this is not reached, the name stays taken: safe.)
-            blocking(move || Ok(drop(std::fs::remove_file(owner_file(&state_dir))))).await?;
+            blocking(move || {
+                claim::give_back(&state_dir);
+                Ok(())
+            })
+            .await?;
         }
         let held = held?;
         match pause {
@@ -236,7 +214,7 @@ impl Agent {
         let mut name = base.clone();
         for n in 2.. {
             let in_use = table.drives.get(&name).is_some_and(|e| !replaceable(e, url));
-            if !in_use && owner(&self.home.drive(&name)).is_none_or(|owner| owner == url) {
+            if !in_use && claim::owner(&self.home.drive(&name)).is_none_or(|owner| owner == url) {
                 break;
             }
             name = format!("{base}-{n}");
@@ -473,108 +451,6 @@ async fn leave(name: &str, held: &dyn Held) {
                 return held.close().await;
             }
         }
-    }
-}
-
-/// What a drive that is not there shows.
-fn absent(config: &DriveConfig, state: DriveState, why: Option<&Error>) -> DriveStatus {
-    DriveStatus {
-        name: config.name.clone(),
-        remote: config.url.clone(),
-        mountpoint: config.mountpoint.display().to_string(),
-        state,
-        pending: Pending::default(),
-        sent_bytes: 0,
-        received_bytes: 0,
-        rate: Rate::default(),
-        queue: Vec::new(),
-        problems: why.map(|e| health::problem_of("mount-failed", e)).into_iter().collect(),
-    }
-}
-
-/// Where a new mount goes in the table.
-#[derive(PartialEq, Eq, Debug)]
-enum Place {
-    /// It is there.
-    Already(String),
-    /// Under this name, which is free or a failed drive's of the same remote.
-    Named(String),
-    /// Under any name that is free.
-    Free,
-}
-
-/// Whether a new mount may take the entry's place: the same drive, which failed before.
-fn replaceable(entry: &Entry, url: &str) -> bool {
-    matches!(entry.slot, Slot::Failed { .. }) && entry.config.url == url
-}
-
-/// Whether and where a mount may be made; pure.
-fn place(table: &Table, url: &str, mountpoint: &Path, name: Option<&str>) -> Result<Place> {
-    let mut place = name.map_or(Place::Free, |name| Place::Named(name.to_owned()));
-    for (have, entry) in &table.drives {
-        let same_place = entry.config.mountpoint == mountpoint;
-        let same_name = name.is_some_and(|name| name == have);
-        if !same_place && !same_name {
-            continue;
-        }
-        if same_place && (same_name || name.is_none()) && entry.config.url == url {
-            match entry.slot {
-                Slot::Held(_) => return Ok(Place::Already(have.clone())),
-                Slot::Failed { .. } => place = Place::Named(have.clone()),
-                Slot::Mounting | Slot::Leaving(_) => {}
-            }
-        }
-        if !replaceable(entry, url) || (same_place && name.is_some() && !same_name) {
-            let (what, at) = if same_place {
-                ("mount point", mountpoint.display().to_string())
-            } else {
-                ("name", have.clone())
-            };
-            let cause = format!("this {what} is in use by the drive '{have}' ({})", entry.config.url);
-            return Err(Error::new(Kind::Busy, cause)
-                .at(at)
-                .remedy(format!("choose another {what}, or first: lacuna unmount {have}")));
-        }
-    }
-    Ok(place)
-}
-
-/// The name of the drive that is meant by a name or a mount point.
-fn find(table: &Table, drive: &str) -> Result<String> {
-    if table.drives.contains_key(drive) {
-        return Ok(drive.to_owned());
-    }
-    let at = Path::new(drive);
-    let by_place = table.drives.iter().find(|(_, entry)| entry.config.mountpoint == at);
-    by_place.map(|(name, _)| name.clone()).ok_or_else(|| no_drive(drive))
-}
-
-fn no_drive(drive: &str) -> Error {
-    Error::new(Kind::NotFound, "no drive has this name or mount point")
-        .at(drive)
-        .remedy("`lacuna status` shows the drives")
-}
-
-/// The file in a drive's folder that says whose journal and cache lie there.
-fn owner_file(state_dir: &Path) -> PathBuf {
-    state_dir.join("remote.url")
-}
-
-fn owner(state_dir: &Path) -> Option<String> {
-    std::fs::read_to_string(owner_file(state_dir)).ok().map(|url| url.trim_end().to_owned())
-}
-
-/// Makes a drive's folder, or checks that what lies there is of the same remote: a journal must never
-/// be replayed into another bucket. Answers whether it was nobody's before.
-fn claim(state_dir: &Path, url: &str) -> Result<bool> {
-    let fail = |e| Error::io("can't make the drive's folder", e).at(state_dir.display());
-    crate::platform::private_dir(state_dir).map_err(fail)?;
-    match owner(state_dir) {
-        None => config::write_atomic(&owner_file(state_dir), url.as_bytes()).map(|()| true).map_err(fail),
-        Some(owner) if owner == url => Ok(false),
-        Some(owner) => Err(Error::new(Kind::Invalid, format!("this name belongs to a drive of {owner}"))
-            .at(state_dir.display())
-            .remedy("give this drive another name: --name N")),
     }
 }
 
