@@ -33,7 +33,7 @@ mod wire;
     name = "lacuna",
     version,
     propagate_version = false,
-    after_help = "First steps:\n  lacuna mount store:/tmp/bucket ~/Lacuna   (makes the bucket, starts the agent)\n  \
+    after_help = "First steps:\n  lacuna store init ~/bucket\n  lacuna mount store:$HOME/bucket ~/Lacuna   (starts the agent)\n  \
                   lacuna status\n  lacuna unmount ~/Lacuna\n\n\
                   Exit codes: 0 done, 1 failed, 2 usage, 3 no agent, 4 still pending, 5 conflict."
 )]

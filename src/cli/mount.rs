@@ -23,7 +23,7 @@ use super::{Done, format, log, say, wire};
 
 #[derive(clap::Args)]
 #[command(after_long_help = "Example:\n  lacuna mount store:/srv/bucket ~/Lacuna\n\n\
-    REMOTE is store:FOLDER, a bucket in a folder; it is made if the folder is empty or missing.\n\
+    REMOTE is store:FOLDER, a bucket in a folder; `lacuna store init FOLDER` makes one.\n\
     The drive stays mounted when the terminal is closed. After the agent starts again, it is mounted again.")]
 pub struct Args {
     /// What to mount, such as store:/srv/bucket
@@ -81,6 +81,11 @@ pub async fn run(home: Home, args: Args) -> Done {
             // An agent that was started for nothing does not stay.
             if ours && client.status().await.is_ok_and(|status| status.drives.is_empty()) {
                 let _ = client.ask(Request::Quit).await;
+                // The next command shall find none, rather than one about to end.
+                let deadline = Instant::now() + START;
+                while HomeLock::is_held(&home) && Instant::now() < deadline {
+                    sleep(Duration::from_millis(20)).await;
+                }
             }
             Err(e.into())
         }

@@ -74,9 +74,9 @@ impl Fold<'_> {
                 }
             }
         }
-        put(self.tx, ino, parent, &n.name, self.ctx.now)?;
-        self.effects.push(Effect::Invalidate(Invalidate::Entry(parent, n.name.clone())));
-        Ok(())
+        // Nobody is told of a name that is new: missing names are not remembered anywhere, and a kernel
+        // that has just looked it up would be told to forget what is right.
+        put(self.tx, ino, parent, &n.name, self.ctx.now)
     }
 
     /// Ours gives its name up for that of a conflicted copy beside it.
@@ -88,7 +88,6 @@ impl Fold<'_> {
         let name = self.free_copy_name(parent, &node.name)?;
         self.forget_entry(node);
         put(self.tx, node.ino, parent, &name, self.ctx.now)?;
-        self.effects.push(Effect::Invalidate(Invalidate::Entry(parent, name)));
         self.effects.push(Effect::Requeue { ino: node.ino });
         Ok(())
     }
@@ -139,7 +138,6 @@ impl Fold<'_> {
             self.forget_entry(&node);
             let free = if row::child(self.tx, to, &name)?.is_none() { name } else { self.free_copy_name(to, &name)? };
             put(self.tx, node.ino, to, &free, self.ctx.now)?;
-            self.effects.push(Effect::Invalidate(Invalidate::Entry(to, free)));
         }
         Ok(())
     }
@@ -157,9 +155,7 @@ impl Fold<'_> {
             None => old.name.clone(),
             Some(_) => self.free_copy_name(parent, &old.name)?,
         };
-        put(self.tx, ino, parent, &name, self.ctx.now)?;
-        self.effects.push(Effect::Invalidate(Invalidate::Entry(parent, name)));
-        Ok(())
+        put(self.tx, ino, parent, &name, self.ctx.now)
     }
 
     /// Answers whether anything of the node stays.

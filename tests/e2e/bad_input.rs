@@ -78,7 +78,8 @@ fn damaged_and_missing_objects() {
     for folder in ["xorbs", "shards"] {
         let bucket = Bucket::new();
         let writer = Machine::new(&bucket);
-        std::fs::write(writer.mnt().join("file"), data::bytes(&mut rng, 1 << 20)).unwrap();
+        let content = data::bytes(&mut rng, 1 << 20);
+        std::fs::write(writer.mnt().join("file"), &content).unwrap();
         std::fs::write(writer.mnt().join("other"), "small, in the same bucket").unwrap();
         writer.flush();
         drop(writer);
@@ -100,12 +101,13 @@ fn damaged_and_missing_objects() {
         std::fs::write(&victim, damaged).unwrap();
         let m = Machine::new(&bucket);
         let read = std::fs::read(m.mnt().join("file"));
-        assert!(read.is_err(), "{folder}: damaged bytes were handed out");
+        // Of a shard not every byte is needed to read a file; of a xorb every one is.
+        assert!(read.is_err() || (folder == "shards" && read.is_ok_and(|r| r == content)), "{folder}: damage was handed out");
         drop(m);
 
         std::fs::write(&victim, whole).unwrap();
         let m = Machine::new(&bucket);
-        assert_eq!(std::fs::read(m.mnt().join("file")).unwrap().len(), 1 << 20, "mended, it is whole again");
+        assert!(std::fs::read(m.mnt().join("file")).unwrap() == content, "mended, it is whole again");
     }
 }
 
@@ -188,7 +190,8 @@ fn a_full_cache_says_so_to_the_program() {
     assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::NOSPC.raw_os_error()), "{error}");
     std::fs::remove_file(m.mnt().join("big")).unwrap();
     let half = &content[..8 << 20];
-    std::fs::write(m.mnt().join("half"), half).unwrap();
+    // The kernel tells of the last close a moment later; then the room is free.
+    wait_for("room", || std::fs::write(m.mnt().join("half"), half).is_ok());
     m.flush();
     let second = Machine::new(&bucket);
     assert!(std::fs::read(second.mnt().join("half")).unwrap() == half, "it goes on when there is room");
@@ -203,7 +206,7 @@ fn two_agents_with_one_home() {
     let m = Machine::new(&bucket);
     let out = m.lacuna(&["agent"]);
     assert_eq!(out.status.code(), Some(1), "{}", text(&out));
-    assert!(text(&out).contains("already"), "{}", text(&out));
+    assert!(text(&out).contains("another agent"), "{}", text(&out));
     assert_eq!(m.drive()["name"], "test", "the first one goes on");
 }
 

@@ -158,7 +158,11 @@ impl Machine {
     pub fn kill(&self) {
         let Some(pid) = self.agent_pid() else { return };
         let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
-        wait_for("the agent's end", || !Path::new(&format!("/proc/{pid}/fd/0")).exists());
+        // A zombie holds no socket and no lock any more.
+        wait_for("the agent's end", || match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Ok(stat) => stat.rsplit(')').next().is_some_and(|s| s.trim_start().starts_with('Z')),
+            Err(_) => true,
+        });
     }
 
     /// Kills the agent and mounts again.

@@ -118,7 +118,8 @@ impl Bucket {
 
     /// Makes a bucket in any object store, at its top. Answers false if it was one already.
     pub async fn init(store: &dyn ObjectStore) -> Result<bool> {
-        let info = BucketInfo { format: FORMAT, uuid: super::format::random_id(), created: Time::now() };
+        let (created, owner) = (Time::now(), super::sys::owner());
+        let info = BucketInfo { format: FORMAT, uuid: super::format::random_id(), created, owner };
         let text = serde_json::to_vec_pretty(&info).map_err(|e| Error::new(Kind::Other, e.to_string()))?;
         let put = store.put_opts(&Path::from(INFO), text.into(), PutMode::Create.into()).await;
         match put {
@@ -189,6 +190,11 @@ impl Bucket {
     }
 
     /// The bucket's random id.
+    pub fn info(&self) -> &BucketInfo {
+        &self.info
+    }
+
+    /// Random, 32 hexadecimal digits.
     pub fn uuid(&self) -> &str {
         &self.info.uuid
     }

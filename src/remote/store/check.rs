@@ -88,7 +88,7 @@ pub async fn check(url: &str, scratch: &Path) -> Result<Report> {
 
 pub(super) async fn check_with(bucket: Arc<Bucket>, scratch: &Path) -> Result<Report> {
     let mut report = Report::default();
-    let mirror = Arc::new(Mirror::open(scratch, bucket.uuid())?);
+    let mirror = Arc::new(Mirror::open(scratch, bucket.info())?);
     mirror.rebuild()?;
     commits(&bucket, &mirror, &mut report).await?;
     snapshots(&bucket, &mut report).await?;

@@ -28,6 +28,8 @@ pub struct BucketInfo {
     pub uuid: String,
     /// When it was made.
     pub created: Time,
+    /// Who made it, user and group: owns the root folder until a commit says otherwise.
+    pub owner: (u32, u32),
 }
 
 /// A commit: changes that happened in one step.

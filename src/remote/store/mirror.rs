@@ -14,7 +14,7 @@ use xet_core_structures::merklehash::MerkleHash;
 
 use super::{
     decide::Tree,
-    format::{Commit, Entry, Located, Node},
+    format::{BucketInfo, Commit, Entry, Located, Node},
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -47,6 +47,8 @@ pub struct Mirror {
     /// One writer and few, short reads: a lock is enough. Held only for calls into SQLite.
     db: Mutex<Connection>,
     path: PathBuf,
+    /// The root folder before any commit has said something about it.
+    root: RemoteNode,
 }
 
 /// A place in the history: the commit after which the tree is so.
@@ -85,8 +87,10 @@ fn stored_parent(id: NodeId, parent: NodeId) -> i64 {
 }
 
 impl Mirror {
-    /// Opens the mirror of the bucket `bucket` in the file `path`, or begins it.
-    pub fn open(path: &Path, bucket: &str) -> Result<Mirror> {
+    /// Opens the mirror of the bucket `info` in the file `path`, or begins it.
+    pub fn open(path: &Path, info: &BucketInfo) -> Result<Mirror> {
+        let bucket = info.uuid.as_str();
+        let root = root_of_nothing(info);
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir)
                 .map_err(|e| Error::io("can't make the folder for state", e).at(dir.display()))?;
@@ -101,7 +105,7 @@ impl Mirror {
         if let Ok(db) = connect(path)
             && matches!(fits(&db), Ok(true))
         {
-            return Ok(Mirror { db: Mutex::new(db), path: path.to_owned() });
+            return Ok(Mirror { db: Mutex::new(db), path: path.to_owned(), root });
         }
         for suffix in ["", "-wal", "-shm"] {
             let mut file = path.as_os_str().to_owned();
@@ -118,8 +122,8 @@ impl Mirror {
         db.execute_batch(TABLES).map_err(sql)?;
         db.pragma_update(None, "user_version", LAYOUT).map_err(sql)?;
         db.execute("INSERT INTO place VALUES (1, ?1, 0, ?1, 0)", [bucket]).map_err(sql)?;
-        let mirror = Mirror { db: Mutex::new(db), path: path.to_owned() };
-        mirror.transaction(|tx| insert(tx, &root_of_nothing()))?;
+        let mirror = Mirror { db: Mutex::new(db), path: path.to_owned(), root };
+        mirror.transaction(|tx| insert(tx, &mirror.root))?;
         Ok(mirror)
     }
 
@@ -220,7 +224,7 @@ impl Mirror {
             tx.execute_batch("DELETE FROM nodes; DELETE FROM contents; DELETE FROM log;").map_err(sql)?;
             let bucket: String = tx.query_row("SELECT bucket FROM place", [], |r| r.get(0)).map_err(sql)?;
             set_place(tx, 0, &bucket, true)?;
-            insert(tx, &root_of_nothing())
+            insert(tx, &self.root)
         })
     }
 
@@ -317,13 +321,14 @@ fn set_place(tx: &Transaction, number: u64, id: &str, building: bool) -> Result<
 }
 
 /// The root before any commit has said something about it.
-fn root_of_nothing() -> RemoteNode {
+fn root_of_nothing(info: &BucketInfo) -> RemoteNode {
+    let (uid, gid) = info.owner;
     RemoteNode {
         id: NodeId::ROOT,
         parent: NodeId::ROOT,
         name: root_name(),
         version: Version(0),
-        meta: Meta { mode: 0o755, uid: 0, gid: 0, mtime: Time(0), btime: Time(0) },
+        meta: Meta { mode: 0o755, uid, gid, mtime: info.created, btime: info.created },
         body: Body::Dir,
     }
 }

@@ -190,8 +190,8 @@ impl Store {
     async fn start(bucket: Bucket, url: &str, options: Options) -> Result<Arc<Store>> {
         let Options { state_dir, poll, read_only, snapshot_every } = options;
         let bucket = Arc::new(bucket);
-        let (file, uuid) = (state_dir.join("mirror.db"), bucket.uuid().to_owned());
-        let mirror = Arc::new(blocking(move || Mirror::open(&file, &uuid)).await?);
+        let (file, info) = (state_dir.join("mirror.db"), bucket.info().clone());
+        let mirror = Arc::new(blocking(move || Mirror::open(&file, &info)).await?);
         // Watching before reading: what comes in between is noticed.
         let watch = Watch::new(bucket.folder(), poll);
         let log = Log::new(bucket.clone(), mirror.clone());

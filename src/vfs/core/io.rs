@@ -128,6 +128,10 @@ impl Core {
             },
         };
         self.close_if_idle(ino);
+        if freed > 0 {
+            // What an operating system still has of it in memory goes too: evicted means gone from here.
+            self.emit(crate::vfs::Invalidate::Node(ino));
+        }
         Ok(freed)
     }
 

@@ -30,3 +30,8 @@ fn rename_new(temp: &Path, dest: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     Ok(renameat_with(CWD, temp, CWD, dest, RenameFlags::NOREPLACE)?)
 }
+
+/// The user and group of this process.
+pub fn owner() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
