@@ -92,6 +92,24 @@ fn make_way(root: &FsPath, dest: &FsPath) -> io::Result<()> {
     Ok(())
 }
 
+/// A new file beside `dest` to write the object into.
+fn new_temp(root: &FsPath, dest: &FsPath) -> io::Result<(fs::File, PathBuf)> {
+    let mut way_made = false;
+    loop {
+        let temp = temp_name(dest);
+        match fs::File::create_new(&temp) {
+            Ok(file) => return Ok((file, temp)),
+            // Another machine's, or a dead process's.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !way_made => {
+                make_way(root, dest)?;
+                way_made = true;
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 fn put(root: &FsPath, dest: &FsPath, payload: &PutPayload, create: bool, durable: bool) -> io::Result<()> {
     let dir = dest.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let exists = || {
@@ -105,15 +123,8 @@ fn put(root: &FsPath, dest: &FsPath, payload: &PutPayload, create: bool, durable
     if create && dest.exists() {
         return exists();
     }
-    let temp = temp_name(dest);
+    let (mut file, temp) = new_temp(root, dest)?;
     let written = (|| {
-        let mut file = match fs::File::create_new(&temp) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                make_way(root, dest)?;
-                fs::File::create_new(&temp)?
-            }
-            made => made?,
-        };
         payload.iter().try_for_each(|part| file.write_all(part))?;
         if durable {
             file.sync_all()?;

@@ -61,11 +61,18 @@ pub struct Place {
 }
 
 fn sql(e: rusqlite::Error) -> Error {
-    let kind = match e.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => Kind::NoSpace,
-        _ => Kind::Other,
+    let error = |kind| Error::new(kind, format!("the local copy of the bucket's tree fails: {e}"));
+    let error = match e.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => {
+            error(Kind::NoSpace).remedy("make room on the disk that holds Lacuna's state")
+        }
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            error(Kind::Damaged)
+                .remedy("stop the agent and delete mirror.db in the drive's state: it is made anew")
+        }
+        _ => error(Kind::Other),
     };
-    Error::new(kind, format!("the local copy of the bucket's tree fails: {e}")).because(e)
+    error.because(e)
 }
 
 fn damaged(why: impl Into<String>) -> Error {
