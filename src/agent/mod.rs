@@ -173,23 +173,34 @@ impl Agent {
         if let Some(name) = name {
             config::check_name(name)?;
         }
-        let (config, before) = {
-            let mut table = self.table();
-            if table.ending {
-                return Err(
-                    Error::new(Kind::Busy, "the agent is about to end").remedy("try again in a moment")
-                );
+        let mut changed = self.changed.subscribe();
+        let (config, before) = loop {
+            changed.mark_unchanged();
+            {
+                let mut table = self.table();
+                if table.ending {
+                    return Err(
+                        Error::new(Kind::Busy, "the agent is about to end").remedy("try again in a moment")
+                    );
+                }
+                let name = match place(&table, url, mountpoint, name)? {
+                    Place::Already(name) => return Ok((name, true)),
+                    Place::Named(name) => Some(name),
+                    Place::Free => Some(self.free_name(&table, url)),
+                    // An agent that has just started mounts what it had before.
+                    Place::Coming => None,
+                };
+                if let Some(name) = name {
+                    let mountpoint = mountpoint.to_owned();
+                    let config =
+                        DriveConfig { name, url: url.to_owned(), mountpoint, read_only, pause: Pause::No };
+                    let entry = Entry { config: config.clone(), keep, slot: Slot::Mounting };
+                    let before = table.drives.insert(config.name.clone(), entry);
+                    break (config, before);
+                }
             }
-            let name = match place(&table, url, mountpoint, name)? {
-                Place::Already(name) => return Ok((name, true)),
-                Place::Named(name) => name,
-                Place::Free => self.free_name(&table, url),
-            };
-            let mountpoint = mountpoint.to_owned();
-            let config = DriveConfig { name, url: url.to_owned(), mountpoint, read_only, pause: Pause::No };
-            let entry = Entry { config: config.clone(), keep, slot: Slot::Mounting };
-            let before = table.drives.insert(config.name.clone(), entry);
-            (config, before)
+            // The sender is part of `self`, so it is there.
+            let _ = changed.changed().await;
         };
         let name = config.name.clone();
         match self.hold(config).await {

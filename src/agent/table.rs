@@ -60,6 +60,8 @@ pub(super) fn absent(config: &DriveConfig, state: DriveState, why: Option<&Error
 pub(super) enum Place {
     /// It is there.
     Already(String),
+    /// This very drive is being mounted there: the table changes when that is done.
+    Coming,
     /// Under this name, which is free or a failed drive's of the same remote.
     Named(String),
     /// Under any name that is free.
@@ -84,7 +86,8 @@ pub(super) fn place(table: &Table, url: &str, mountpoint: &Path, name: Option<&s
             match entry.slot {
                 Slot::Held(_) => return Ok(Place::Already(have.clone())),
                 Slot::Failed { .. } => place = Place::Named(have.clone()),
-                Slot::Mounting | Slot::Leaving(_) => {}
+                Slot::Mounting => return Ok(Place::Coming),
+                Slot::Leaving(_) => {}
             }
         }
         if !replaceable(entry, url) || (same_place && name.is_some() && !same_name) {

@@ -66,12 +66,27 @@ pub async fn run(home: Home, args: Args) -> Done {
         .to_str()
         .ok_or_else(|| Error::new(Kind::Invalid, "the path is not UTF-8").at(mountpoint.display()))?
         .to_owned();
-    let (mut client, ours) = match Client::connect(&home).await? {
-        Some(client) => (client, false),
-        None => (start_agent(&home).await?, true),
-    };
     let request = Request::Mount { url: url.clone(), mountpoint, name: args.name, read_only: args.read_only };
-    match client.ask(request).await {
+    let deadline = Instant::now() + START;
+    let (mut client, ours, answer) = loop {
+        let asked = async {
+            let (mut client, ours) = match Client::connect(&home).await? {
+                Some(client) => (client, false),
+                None => (start_agent(&home).await?, true),
+            };
+            let answer = client.ask(request.clone()).await;
+            Ok::<_, Error>((client, ours, answer))
+        }
+        .await;
+        match asked {
+            // An agent that was killed a moment ago may still hold its socket open.
+            Err(e) | Ok((_, _, Err(e))) if e.kind() == Kind::Offline && Instant::now() < deadline => {
+                sleep(Duration::from_millis(100)).await;
+            }
+            other => break other?,
+        }
+    };
+    match answer {
         Ok(Reply::Mounted { name, already }) => {
             let how = if already { "is mounted already" } else { "is mounted" };
             say(&format!("{url} {how} at {}, as '{name}'.", args.mountpoint.display()))

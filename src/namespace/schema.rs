@@ -84,7 +84,7 @@ fn set_up(db: &mut Connection) -> Result<()> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     // A transaction is in the operating system's hands when it is answered, on the disk at a sync.
     db.pragma_update(None, "synchronous", "NORMAL")?;
-    db.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    db.pragma_update(None, "wal_autocheckpoint", 500)?;
     let version: i64 = db.pragma_query_value(None, "user_version", |r| r.get(0))?;
     match version {
         VERSION => Ok(()),

@@ -66,7 +66,7 @@ fn program(dir: &Path, known: &Mutex<Known>, rng: &mut StdRng, stop: &AtomicBool
                             k.before = created;
                             k.after = after.clone();
                         }
-                        Err(e) => return fail(done, e),
+                        Err(e) => return fail(done, e, "create"),
                     }
                 }
                 OpenOptions::new().write(true).open(&path).and_then(|f| {
@@ -87,7 +87,7 @@ fn program(dir: &Path, known: &Mutex<Known>, rng: &mut StdRng, stop: &AtomicBool
                     f.sync_all()
                 });
                 if let Err(e) = written {
-                    return fail(done, e);
+                    return fail(done, e, "save");
                 }
                 after.insert(name.clone(), bytes);
                 known.lock().unwrap().after = after.clone();
@@ -114,7 +114,7 @@ fn program(dir: &Path, known: &Mutex<Known>, rng: &mut StdRng, stop: &AtomicBool
             _ => continue,
         };
         if let Err(e) = result {
-            return fail(done, e);
+            return fail(done, e, &format!("{path:?}"));
         }
         let mut k = known.lock().unwrap();
         k.before = after.clone();
@@ -125,9 +125,9 @@ fn program(dir: &Path, known: &Mutex<Known>, rng: &mut StdRng, stop: &AtomicBool
 }
 
 /// The only failures that may be seen are those of a dead agent.
-fn fail(done: u64, e: std::io::Error) -> u64 {
+fn fail(done: u64, e: std::io::Error, what: &str) -> u64 {
     let dead = [libc_errno("ENOTCONN"), libc_errno("ECONNABORTED"), libc_errno("EIO"), libc_errno("ENODEV")];
-    assert!(dead.contains(&e.raw_os_error().unwrap_or(0)), "an operation failed: {e}");
+    assert!(dead.contains(&e.raw_os_error().unwrap_or(0)), "{what}: an operation failed: {e}");
     done
 }
 

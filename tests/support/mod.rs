@@ -150,7 +150,10 @@ impl Machine {
                 let bytes = std::fs::read(e.path().join(file)).unwrap_or_default();
                 String::from_utf8_lossy(&bytes).contains(home.to_str().expect("a UTF-8 path"))
             };
-            (has("cmdline") || has("environ")).then_some(pid)
+            // Not the commands that talk to it.
+            let args = std::fs::read(e.path().join("cmdline")).unwrap_or_default();
+            let is_agent = args.split(|b| *b == 0).any(|a| a == b"agent");
+            (is_agent && (has("cmdline") || has("environ"))).then_some(pid)
         })
     }
 

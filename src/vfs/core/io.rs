@@ -15,6 +15,9 @@ use crate::{
 /// The largest file, bytes: what every system's signed 64-bit offsets can say.
 const MAX_SIZE: u64 = i64::MAX as u64;
 
+/// Left free on the cache's disk for the tree, the journals and what the remote keeps here, bytes.
+const RESERVE: u64 = 8 << 20;
+
 impl Core {
     pub(super) fn open_file(&self, ino: Ino, options: OpenOptions) -> Result<Handle> {
         let node = self.ns.node(ino)?;
@@ -64,6 +67,10 @@ impl Core {
             && at.checked_add(data.len() as u64).is_none_or(|end| end > MAX_SIZE)
         {
             return Err(Fault::TooBig);
+        }
+        // Removing files must work on a full disk, and takes a little room in the tree's database.
+        if fs4::available_space(&self.cache_dir).is_ok_and(|free| free < RESERVE + data.len() as u64) {
+            return Err(Fault::NoSpace);
         }
         let _gate = self.gate.read().unwrap_or_else(|e| e.into_inner());
         self.change(open.ino, |file| file.write(at, data, Time::now()).map(drop))
