@@ -12,7 +12,7 @@
 
 use std::{
     collections::HashSet,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -97,7 +97,6 @@ pub async fn flush_once(core: &Arc<Core>, monitor: &Arc<Monitor>) -> Result<usiz
         let (core, monitor) = (core.clone(), monitor.clone());
         crate::read::blocking(move || {
             let result = settle_all(&core, &monitor, flights, answer);
-            lock(&core.in_flight).clear();
             core.settled.notify_waiters();
             result
         })
@@ -139,7 +138,8 @@ fn prepare(core: &Arc<Core>, forced: bool) -> Result<(Vec<Change>, Vec<Flight>)>
     for i in chosen {
         let Some(what) = pending.get_mut(i).and_then(Option::take) else { continue };
         let (change, flight) = match prepare_one(core, what) {
-            Ok(pair) => pair,
+            Ok(Some(pair)) => pair,
+            Ok(None) => continue,
             Err(e) => {
                 thaw_all(core, &flights);
                 return Err(e);
@@ -148,11 +148,16 @@ fn prepare(core: &Arc<Core>, forced: bool) -> Result<(Vec<Change>, Vec<Flight>)>
         changes.push(change);
         flights.push(flight);
     }
+    if let Err(e) = core.ns.sending(flights.iter().map(|f| &f.what)) {
+        thaw_all(core, &flights);
+        return Err(e);
+    }
     lock(&core.in_flight).extend(changes.iter().map(|c| c.id));
     Ok((changes, flights))
 }
 
-fn prepare_one(core: &Arc<Core>, mut what: Pending) -> Result<(Change, Flight)> {
+/// `None`: the node was removed a moment ago.
+fn prepare_one(core: &Arc<Core>, mut what: Pending) -> Result<Option<(Change, Flight)>> {
     let frozen_at = Instant::now();
     let mut file = None;
     let change = match &mut what {
@@ -162,7 +167,10 @@ fn prepare_one(core: &Arc<Core>, mut what: Pending) -> Result<(Change, Flight)> 
                 NodeKind::Dir => NewBody::Dir,
                 NodeKind::Symlink => NewBody::Symlink(target.clone().unwrap_or_default()),
                 NodeKind::File => {
-                    let frozen = if *data_dirty { freeze(core, *ino)? } else { None };
+                    let frozen = match if *data_dirty { freeze(core, *ino) } else { Ok(None) } {
+                        Err(e) if e.kind() == Kind::NotFound => return Ok(None),
+                        frozen => frozen?,
+                    };
                     match frozen {
                         Some((f, frozen)) => {
                             meta.mtime = frozen.mtime;
@@ -178,7 +186,7 @@ fn prepare_one(core: &Arc<Core>, mut what: Pending) -> Result<(Change, Flight)> 
             Change { id: *id, expect: *expect, op }
         }
     };
-    Ok((change, Flight { what, file, frozen_at }))
+    Ok(Some((change, Flight { what, file, frozen_at })))
 }
 
 fn freeze(core: &Arc<Core>, ino: Ino) -> Result<Option<(Arc<File>, Arc<Frozen>)>> {
@@ -214,6 +222,9 @@ fn thaw_all(core: &Core, flights: &[Flight]) {
 }
 
 fn thaw(core: &Core, flight: &Flight) {
+    if let Err(e) = core.ns.not_sent(&flight.what) {
+        tracing::warn!(error = ?e, "noting that a change was not sent");
+    }
     if let Some((file, frozen)) = &flight.file {
         let _mark = file.mark();
         if let Err(e) = file.staged.thaw(frozen.generation) {
@@ -232,6 +243,18 @@ fn settle_all(
     answer: Result<Vec<Outcome>>,
 ) -> Result<usize> {
     let _gate = core.gate.read().unwrap_or_else(|e| e.into_inner());
+    core.batches.fetch_add(1, Ordering::SeqCst);
+    let result = settle_each(core, monitor, flights, answer);
+    lock(&core.in_flight).clear();
+    result
+}
+
+fn settle_each(
+    core: &Core,
+    monitor: &Monitor,
+    flights: Vec<Flight>,
+    answer: Result<Vec<Outcome>>,
+) -> Result<usize> {
     let outcomes = match answer {
         Ok(outcomes) if outcomes.len() == flights.len() => outcomes,
         Ok(outcomes) => {

@@ -221,15 +221,29 @@ impl<'a> Fold<'a> {
             if buried.version >= n.version {
                 return Ok(());
             }
-            if !reconcile::comes_back(&buried.body, &n.body) {
+            // What we sent before we removed it is no news.
+            let echo = self.echo(n)?.is_some();
+            row::clear_sent(self.tx, n.id)?;
+            if echo || !reconcile::comes_back(&buried.body, &n.body) {
                 return row::bury(self.tx, n);
             }
             row::unbury(self.tx, n.id)?;
         }
         match row::by_id(self.tx, n.id)? {
             Some(node) => self.known(&node, n),
+            // Made here, sent, and removed here before the answer came: the remote must lose it again.
+            None if row::sent(self.tx, n.id)?.is_some() => {
+                row::clear_sent(self.tx, n.id)?;
+                row::bury(self.tx, n)
+            }
             None => self.unknown(n),
         }
+    }
+
+    /// As what the node was sent, if that is what the remote now has.
+    fn echo(&self, n: &RemoteNode) -> Sql<Option<RemoteNode>> {
+        let sent = row::sent(self.tx, n.id)?;
+        Ok(sent.filter(|e| (e.parent, &e.name, e.meta) == (n.parent, &n.name, n.meta)))
     }
 
     fn unknown(&mut self, n: &RemoteNode) -> Sql<()> {
@@ -284,7 +298,10 @@ impl<'a> Fold<'a> {
                     self.resize(ino, theirs.size)?;
                     self.effects.push(Effect::Rebase { ino, content: Some(theirs) });
                 }
-                Bytes::Conflict => return self.split(node, n),
+                Bytes::Conflict => {
+                    tracing::info!(?node, theirs = ?n, announced = ?self.contents.intent(ino), "both changed");
+                    return self.split(node, n);
+                }
             }
         }
         let ours = crate::node::Meta {
@@ -294,7 +311,11 @@ impl<'a> Fold<'a> {
             mtime: node.mtime,
             btime: node.btime,
         };
-        let m = reconcile::meta(&s.meta, &ours, &n.meta, bytes_ours);
+        // Our own commit whose answer was lost: what it says is what both have agreed on since, and what
+        // is otherwise here is newer.
+        let echo = self.echo(n)?;
+        row::clear_sent(self.tx, n.id)?;
+        let m = reconcile::meta(echo.as_ref().map_or(&s.meta, |e| &e.meta), &ours, &n.meta, bytes_ours);
         let mut q = self.tx.prepare_cached(
             "UPDATE nodes SET mode = ?, uid = ?, gid = ?, mtime = ?, btime = ?, ctime = ? WHERE ino = ?",
         )?;
@@ -302,7 +323,7 @@ impl<'a> Fold<'a> {
         if let Body::Symlink(target) = &n.body {
             self.tx.prepare_cached("UPDATE nodes SET target = ? WHERE ino = ?")?.execute(params![target, sql(ino)])?;
         }
-        if ino != Ino::ROOT && (s.parent, &s.name) != (n.parent, &n.name) {
+        if ino != Ino::ROOT && echo.is_none() && (s.parent, &s.name) != (n.parent, &n.name) {
             self.places.push((ino, n.clone()));
         }
         row::set_synced(self.tx, ino, n)?;

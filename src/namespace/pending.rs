@@ -59,19 +59,39 @@ impl Namespace {
         Ok(self.db().prepare_cached(count)?.query_row([], |r| r.get::<_, i64>(0))?.unsigned_abs())
     }
 
+    /// Notes what is about to be sent, so that it is recognised among the remote's events if the answer
+    /// is lost.
+    pub fn sending<'a>(&self, what: impl Iterator<Item = &'a Pending>) -> Result<()> {
+        self.change(|tx| {
+            for what in what {
+                if let Some(node) = as_sent(what, Version(0), None) {
+                    row::set_sent(tx, &node)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Notes that the remote has not committed it.
+    pub fn not_sent(&self, what: &Pending) -> Result<()> {
+        let (Pending::Put { id, .. } | Pending::Remove { id, .. }) = what;
+        Ok(row::clear_sent(&self.db(), *id)?)
+    }
+
+    /// Whatever was sent before is answered, or was not committed.
+    pub fn nothing_sent(&self) -> Result<()> {
+        self.db().execute("DELETE FROM sent", [])?;
+        Ok(())
+    }
+
     /// Notes that the remote has committed exactly `what`. What changed here since stays pending.
     pub fn published(&self, what: &Pending, version: Version, content: Option<Content>) -> Result<()> {
         self.change(|tx| {
             match what {
                 Pending::Remove { id, .. } => row::unbury(tx, *id)?,
-                Pending::Put { ino, id, parent, name, meta, kind, target, have, .. } => {
-                    let body = match kind {
-                        Kind::Dir => Body::Dir,
-                        Kind::Symlink => Body::Symlink(target.clone().unwrap_or_default()),
-                        Kind::File => Body::File(content.or(*have).unwrap_or(Content::EMPTY)),
-                    };
-                    let (parent, name, meta) = (*parent, name.clone(), *meta);
-                    let now = RemoteNode { id: *id, parent, name, version, meta, body };
+                Pending::Put { ino, id, .. } => {
+                    row::clear_sent(tx, *id)?;
+                    let Some(now) = as_sent(what, version, content) else { return Ok(()) };
                     match row::get(tx, *ino)? {
                         Some(node) if node.parent.is_some() || *ino == Ino::ROOT => {
                             row::set_synced(tx, *ino, &now)?;
@@ -90,6 +110,17 @@ impl Namespace {
             Ok(())
         })
     }
+}
+
+/// What the remote has once it has committed a put.
+fn as_sent(what: &Pending, version: Version, content: Option<Content>) -> Option<RemoteNode> {
+    let Pending::Put { id, parent, name, meta, kind, target, have, .. } = what else { return None };
+    let body = match kind {
+        Kind::Dir => Body::Dir,
+        Kind::Symlink => Body::Symlink(target.clone().unwrap_or_default()),
+        Kind::File => Body::File(content.or(*have).unwrap_or(Content::EMPTY)),
+    };
+    Some(RemoteNode { id: *id, parent: *parent, name: name.clone(), version, meta: *meta, body })
 }
 
 fn put(db: &Connection, node: &Node) -> Sql<Pending> {

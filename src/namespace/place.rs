@@ -68,6 +68,7 @@ impl Fold<'_> {
                 return Ok(());
             }
             Some(mine) => {
+                tracing::info!(ours = ?mine, theirs = ?n, "both are in one place");
                 self.step_aside(&mine)?;
                 if mine.kind != Kind::Dir {
                     self.conflicts.push((mine.ino, ino));

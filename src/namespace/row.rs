@@ -331,3 +331,21 @@ pub(super) fn unbury(db: &Connection, id: NodeId) -> Sql<()> {
     db.prepare_cached("DELETE FROM tombstones WHERE rid = ?")?.execute([id_sql(id)])?;
     Ok(())
 }
+
+/// Notes as what a node is sent; content and version are not known yet and do not count.
+pub(super) fn set_sent(db: &Connection, n: &RemoteNode) -> Sql<()> {
+    let json = serde_json::to_string(n).map_err(|_| damaged("a node that can't be written"))?;
+    let mut q = db.prepare_cached("INSERT OR REPLACE INTO sent(rid, node) VALUES(?, ?)")?;
+    q.execute(params![id_sql(n.id), json]).map(drop)
+}
+
+pub(super) fn clear_sent(db: &Connection, id: NodeId) -> Sql<()> {
+    db.prepare_cached("DELETE FROM sent WHERE rid = ?")?.execute([id_sql(id)]).map(drop)
+}
+
+/// As what a node was last sent, if the answer is not noted.
+pub(super) fn sent(db: &Connection, id: NodeId) -> Sql<Option<RemoteNode>> {
+    let mut q = db.prepare_cached("SELECT node FROM sent WHERE rid = ?")?;
+    let json: Option<String> = q.query_row([id_sql(id)], |r| r.get(0)).optional()?;
+    json.map(|j| serde_json::from_str(&j).map_err(|_| damaged("a sent node that can't be read"))).transpose()
+}

@@ -13,6 +13,9 @@ const VERSION: i64 = 1;
 /// signed number), drawn before the first publication; the `s_` columns are what the remote had when both
 /// last agreed, all NULL for a node that it has not. `pending` is whether the row differs from them.
 ///
+/// `sent` says as what a node was last sent, until the answer is noted: an event that says the same is our
+/// own commit, whatever happened to the node here since.
+///
 /// A tombstone is a node that the remote has and this machine has not any more; `node` is the
 /// [`RemoteNode`](crate::remote::RemoteNode) it was, as JSON.
 const SCHEMA: &str = "
@@ -60,6 +63,7 @@ CREATE TABLE tombstones(
     s_name TEXT NOT NULL,
     node TEXT NOT NULL
 );
+CREATE TABLE sent(rid INTEGER PRIMARY KEY, node TEXT NOT NULL);
 CREATE INDEX tombstones_place ON tombstones(s_parent, s_name);
 CREATE INDEX tombstones_parent ON tombstones(s_parent);
 INSERT INTO sqlite_sequence(name, seq) VALUES('nodes', 15);

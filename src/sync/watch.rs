@@ -13,7 +13,8 @@ use crate::{
     flush::queue::backoff,
     monitor::{Doing, Monitor},
     node::NodeId,
-    remote::{Changes, Event},
+    read::blocking,
+    remote::{Changes, Cursor, Event},
     vfs::core::{Core, lock},
 };
 
@@ -53,61 +54,89 @@ pub async fn run(core: Arc<Core>, monitor: Arc<Monitor>, pulled: Arc<AtomicBool>
 }
 
 /// Folds in everything that the remote has committed by now.
+///
+/// What is folded in is never older than what is known already: an event that says where a node was before
+/// our own last commit, or before a folder was listed, would put it back there. So events are read to the
+/// end, while no folder is being listed, and read again if a batch of ours was settled meanwhile.
 pub async fn pull(core: &Arc<Core>, monitor: &Arc<Monitor>) -> Result<()> {
     loop {
-        let cursor = core.ns.cursor()?.unwrap_or_default();
-        let (events, cursor, more) = match core.remote.changes(&cursor).await? {
-            Changes::Since { events, cursor, more } => (events, cursor, more),
-            Changes::Reset { cursor } => {
-                let _order = core.order.write().await;
-                let _gate = core.gate.write().unwrap_or_else(|e| e.into_inner());
-                core.ns.unlist_all()?;
-                core.ns.apply(&[], Some(cursor), &**core, &core.ctx())?;
-                continue;
-            }
+        let settled = core.settled.notified();
+        tokio::pin!(settled);
+        settled.as_mut().enable();
+        let order = core.order.write().await;
+        let batches = core.batches.load(Ordering::SeqCst);
+        let before = core.ns.cursor()?.unwrap_or_default();
+        let news = read_all(core, &before).await?;
+        let folded = {
+            let (core, monitor) = (core.clone(), monitor.clone());
+            blocking(move || fold(&core, &monitor, news, batches)).await?
         };
-        if events.is_empty() && core.ns.cursor()?.as_ref() == Some(&cursor) {
-            return Ok(());
-        }
-        let mut work = (events, cursor);
-        loop {
-            let settled = core.settled.notified();
-            tokio::pin!(settled);
-            settled.as_mut().enable();
-            let order = core.order.write().await;
-            let (core_, monitor_) = (core.clone(), monitor.clone());
-            let (back, folded) = crate::read::blocking(move || {
-                let done = fold(&core_, &monitor_, &work.0, &work.1)?;
-                Ok((work, done))
-            })
-            .await?;
-            drop(order);
-            if folded {
-                break;
-            }
-            work = back;
-            settled.await;
-        }
-        if !more {
-            return Ok(());
+        drop(order);
+        match folded {
+            Folded::Done => return Ok(()),
+            Folded::Stale => {}
+            Folded::InFlight => settled.await,
         }
     }
 }
 
-/// Folds events in, unless one is about a node whose batch is at the remote now.
-fn fold(core: &Core, monitor: &Monitor, events: &[Event], cursor: &crate::remote::Cursor) -> Result<bool> {
+enum News {
+    Events(Vec<Event>, Cursor),
+    /// The history is lost: folders must be looked at anew.
+    Reset(Cursor),
+}
+
+enum Folded {
+    Done,
+    /// A batch was settled since the events were read.
+    Stale,
+    /// A batch that events are about is at the remote.
+    InFlight,
+}
+
+async fn read_all(core: &Core, from: &Cursor) -> Result<News> {
+    let mut all = Vec::new();
+    let mut at = from.clone();
+    loop {
+        match core.remote.changes(&at).await? {
+            Changes::Since { events, cursor, more } => {
+                all.extend(events);
+                at = cursor;
+                if !more {
+                    return Ok(News::Events(all, at));
+                }
+            }
+            Changes::Reset { cursor } => return Ok(News::Reset(cursor)),
+        }
+    }
+}
+
+fn fold(core: &Core, monitor: &Monitor, news: News, batches: u64) -> Result<Folded> {
     let _gate = core.gate.write().unwrap_or_else(|e| e.into_inner());
+    if core.batches.load(Ordering::SeqCst) != batches {
+        return Ok(Folded::Stale);
+    }
+    let (events, cursor) = match news {
+        News::Events(events, cursor) => (events, cursor),
+        News::Reset(cursor) => {
+            core.ns.unlist_all()?;
+            (Vec::new(), cursor)
+        }
+    };
     {
         let in_flight = lock(&core.in_flight);
         if events.iter().any(|e| in_flight.contains(&id(e))) {
-            return Ok(false);
+            return Ok(Folded::InFlight);
         }
     }
-    let effects = core.ns.apply(events, Some(cursor.clone()), core, &core.ctx())?;
+    if events.is_empty() && core.ns.cursor()?.as_ref() == Some(&cursor) {
+        return Ok(Folded::Done);
+    }
+    let effects = core.ns.apply(&events, Some(cursor), core, &core.ctx())?;
     for (ours, theirs) in core.carry_out(effects)? {
         monitor.conflict(&ours, &theirs);
     }
-    Ok(true)
+    Ok(Folded::Done)
 }
 
 fn id(event: &Event) -> NodeId {

@@ -70,10 +70,9 @@ fn program(dir: &Path, known: &Mutex<Known>, rng: &mut StdRng, stop: &AtomicBool
                     }
                 }
                 OpenOptions::new().write(true).open(&path).and_then(|f| {
-                    f.write_at(&bytes, at as u64).and_then(|n| {
-                        assert_eq!(n, bytes.len(), "a short write");
-                        if sync { f.sync_all() } else { Ok(()) }
-                    })
+                    // The kernel sends a write in pieces: the kill may have come between two of them.
+                    f.write_all_at(&bytes, at as u64)?;
+                    if sync { f.sync_all() } else { Ok(()) }
                 })
             }
             5..7 => {

@@ -145,6 +145,9 @@ impl Core {
     /// Generations of before the last end that the remote's events did not show committed: their bytes
     /// are dirty again.
     pub(crate) fn thaw_leftovers(&self) {
+        if let Err(e) = self.ns.nothing_sent() {
+            tracing::warn!(error = ?e, "forgetting what was sent before");
+        }
         for (ino, file) in self.files() {
             let _mark = file.mark();
             if let Some(generation) = file.staged.in_flight()

@@ -73,6 +73,8 @@ pub struct Core {
     pub(crate) queue_bell: tokio::sync::Notify,
     /// Nodes of the batch that is at the remote now: events about them wait until it is settled.
     pub(crate) in_flight: Mutex<HashSet<NodeId>>,
+    /// Counts the batches settled. Changed with `gate` held to read.
+    pub(crate) batches: AtomicU64,
     /// Rung when a batch is settled.
     pub(crate) settled: tokio::sync::Notify,
     sinks: RwLock<Vec<Sink>>,
@@ -117,6 +119,7 @@ impl Core {
             queue: Mutex::default(),
             queue_bell: tokio::sync::Notify::new(),
             in_flight: Mutex::default(),
+            batches: AtomicU64::new(0),
             settled: tokio::sync::Notify::new(),
             sinks: RwLock::default(),
         });
