@@ -119,9 +119,8 @@ impl Monitor {
     }
 
     fn save(&self, state: &State) {
-        let saved = Saved {
-            problems: state.problems.values().filter(|p| p.code == "conflict").cloned().collect(),
-        };
+        let saved =
+            Saved { problems: state.problems.values().filter(|p| p.code == "conflict").cloned().collect() };
         let write = || -> std::io::Result<()> {
             let new = self.file.with_extension("new");
             std::fs::write(&new, serde_json::to_vec_pretty(&saved)?)?;
@@ -257,7 +256,9 @@ impl Monitor {
         self.add(Problem {
             code: "conflict".into(),
             title: "Changed here and elsewhere".into(),
-            cause: format!("{theirs} was changed elsewhere while it was changed here; both versions are kept"),
+            cause: format!(
+                "{theirs} was changed elsewhere while it was changed here; both versions are kept"
+            ),
             remedy: "Compare the two, then delete or rename the conflicted copy.".into(),
             severity: Severity::Warning,
             path: Some(ours.to_owned()),
@@ -270,7 +271,10 @@ impl Monitor {
             code: "rejected".into(),
             title: "The remote refuses a file".into(),
             cause: why.cause().to_owned(),
-            remedy: why.remedy_text().unwrap_or("Change or rename the file; it is tried again then.").to_owned(),
+            remedy: why
+                .remedy_text()
+                .unwrap_or("Change or rename the file; it is tried again then.")
+                .to_owned(),
             severity: Severity::Error,
             path,
         });

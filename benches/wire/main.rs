@@ -53,7 +53,8 @@ fn edits(size: u64) -> Vec<Edit> {
     let middle = size / 2 + 12_345;
     let mut rng = StdRng::seed_from_u64(size);
     let step = size / 100;
-    let scattered = (0..100).map(|i| i * step + rng.random_range(0..step - 4096)).map(|at| at..at + 4096).collect();
+    let scattered =
+        (0..100).map(|i| i * step + rng.random_range(0..step - 4096)).map(|at| at..at + 4096).collect();
     vec![
         plain("1 KiB in the middle", vec![middle..middle + 1024]),
         plain("1 KiB appended", vec![size..size + 1024]),
@@ -139,7 +140,8 @@ fn main() {
     }
     let opening = ours::opening(&runtime);
     println!("\nopen for writing and close, 100 GB against 1 KB: {opening:.2} times as long (bar: 1.5)");
-    let path = PathBuf::from(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())).join("wire.json");
+    let path = PathBuf::from(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+        .join("wire.json");
     let json = serde_json::json!({ "rows": rows, "open_100gb_over_1kb": opening });
     std::fs::write(&path, serde_json::to_vec_pretty(&json).expect("JSON")).expect("the JSON file is written");
     println!("written to {}", path.display());
@@ -155,7 +157,16 @@ fn print_row(r: &Row, first: bool) {
     if first {
         println!(
             "{:<24}{:>8} {:>11} {:>11} {:>9} {:>7} | {:>14} {:>14} {:>7} | {:>7}",
-            "edit", "file MB", "up KB", "down KB", "bar KB", "equal", "u_r up KB", "u_r down KB", "equal", "ratio"
+            "edit",
+            "file MB",
+            "up KB",
+            "down KB",
+            "bar KB",
+            "equal",
+            "u_r up KB",
+            "u_r down KB",
+            "equal",
+            "ratio"
         );
     }
     let kb = |b: u64| format!("{:.1}", b as f64 / 1024.0);

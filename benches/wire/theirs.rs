@@ -43,7 +43,9 @@ impl Bench {
     pub async fn new(content: &[u8]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let ctx = XetContext::default().expect("a context");
-        let config = Arc::new(TranslatorConfig::local_config(&ctx, dir.path().join("store")).expect("a configuration"));
+        let config = Arc::new(
+            TranslatorConfig::local_config(&ctx, dir.path().join("store")).expect("a configuration"),
+        );
         let session = FileUploadSession::new(config).await.expect("a session");
         let (_, mut cleaner) =
             session.start_clean(None, Some(content.len() as u64), Sha256Policy::Skip).expect("a cleaner");
@@ -106,7 +108,11 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     for e in std::fs::read_dir(from).expect("a folder").flatten() {
         let target = to.join(e.file_name());
-        if e.path().is_dir() { copy(&e.path(), &target) } else { drop(std::fs::copy(e.path(), target).expect("a copy")) }
+        if e.path().is_dir() {
+            copy(&e.path(), &target)
+        } else {
+            drop(std::fs::copy(e.path(), target).expect("a copy"))
+        }
     }
 }
 
@@ -131,7 +137,10 @@ struct Counted {
 
 #[async_trait]
 impl Client for Counted {
-    async fn get_file_reconstruction_info(&self, h: &MerkleHash) -> Result<Option<(MDBFileInfo, Option<MerkleHash>)>> {
+    async fn get_file_reconstruction_info(
+        &self,
+        h: &MerkleHash,
+    ) -> Result<Option<(MDBFileInfo, Option<MerkleHash>)>> {
         self.inner.get_file_reconstruction_info(h).await
     }
 
@@ -190,7 +199,11 @@ impl Client for Counted {
         self.inner.upload_xorb(prefix, xorb, progress, permit).await
     }
 
-    async fn get_file_chunk_hashes(&self, id: &MerkleHash, dirty: Vec<FileRange>) -> Result<FileChunkHashesResponse> {
+    async fn get_file_chunk_hashes(
+        &self,
+        id: &MerkleHash,
+        dirty: Vec<FileRange>,
+    ) -> Result<FileChunkHashesResponse> {
         self.inner.get_file_chunk_hashes(id, dirty).await
     }
 }

@@ -81,6 +81,7 @@ impl Drive {
             .files()
             .into_iter()
             .filter(|(_, f)| f.is_marked() && f.staged.is_changed())
+            .filter(|(ino, _)| core.ns.node(*ino).is_ok_and(|n| n.parent.is_some()))
             .map(|(ino, f)| (ino, f.staged.dirty_bytes()))
             .collect();
         let shown = core.ns.pending(SHOWN).unwrap_or_default();

@@ -69,7 +69,8 @@ pub fn choose(pending: &[Pending], bytes: impl Fn(Ino) -> Option<u64>) -> Vec<us
     }
     for (i, p) in pending.iter().enumerate() {
         if let Pending::Remove { replaced_by, .. } = p {
-            let alone = replaced_by.and_then(|ino| put_by_ino.get(&ino)).is_none_or(|put| chosen.contains(put));
+            let alone =
+                replaced_by.and_then(|ino| put_by_ino.get(&ino)).is_none_or(|put| chosen.contains(put));
             if alone {
                 chosen.insert(i);
             }

@@ -11,7 +11,7 @@ use rusqlite::{Transaction, params};
 
 use super::{
     Contents, Ctx, Effect, Namespace, NewNode, Node, local,
-    row::{self, id_sql, id_of, ino_of, judge, sql},
+    row::{self, id_of, id_sql, ino_of, judge, sql},
     schema,
 };
 use crate::{
@@ -321,7 +321,9 @@ impl<'a> Fold<'a> {
         )?;
         q.execute(params![m.mode, m.uid, m.gid, m.mtime.0, m.btime.0, self.ctx.now.0, sql(ino)])?;
         if let Body::Symlink(target) = &n.body {
-            self.tx.prepare_cached("UPDATE nodes SET target = ? WHERE ino = ?")?.execute(params![target, sql(ino)])?;
+            self.tx
+                .prepare_cached("UPDATE nodes SET target = ? WHERE ino = ?")?
+                .execute(params![target, sql(ino)])?;
         }
         if ino != Ino::ROOT && echo.is_none() && (s.parent, &s.name) != (n.parent, &n.name) {
             self.places.push((ino, n.clone()));

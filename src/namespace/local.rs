@@ -147,7 +147,8 @@ impl Namespace {
     /// Nobody has the unlinked node open any more: forgets it.
     pub fn drop_orphan(&self, ino: Ino) -> vfs::Result<()> {
         self.change(|tx| {
-            let mut q = tx.prepare_cached("DELETE FROM nodes WHERE ino = ? AND parent IS NULL AND ino != 1")?;
+            let mut q =
+                tx.prepare_cached("DELETE FROM nodes WHERE ino = ? AND parent IS NULL AND ino != 1")?;
             if q.execute([sql(ino)])? == 0 { Err(Fault::NotFound) } else { Ok(()) }
         })
     }

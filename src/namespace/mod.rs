@@ -60,7 +60,7 @@ pub struct Node {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Names; of a folder 2 and one for each folder in it.
+    /// Names; of a folder 2 and one for each folder in it, or 1 while that is not known.
     pub nlink: u32,
     /// Length in bytes, as far as the tree knows; staged bytes that differ know better.
     pub size: u64,
@@ -245,7 +245,10 @@ impl Namespace {
     }
 
     /// Runs a changing call as one transaction: all of it or nothing.
-    fn change<T, E: From<rusqlite::Error>>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
+    fn change<T, E: From<rusqlite::Error>>(
+        &self,
+        f: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut db = self.db();
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = f(&tx)?;

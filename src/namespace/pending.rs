@@ -55,7 +55,8 @@ impl Namespace {
 
     /// How many nodes differ.
     pub fn pending_count(&self) -> Result<u64> {
-        let count = "SELECT (SELECT count(*) FROM nodes WHERE pending = 1) + (SELECT count(*) FROM tombstones)";
+        let count =
+            "SELECT (SELECT count(*) FROM nodes WHERE pending = 1) + (SELECT count(*) FROM tombstones)";
         Ok(self.db().prepare_cached(count)?.query_row([], |r| r.get::<_, i64>(0))?.unsigned_abs())
     }
 

@@ -57,10 +57,17 @@ impl Fold<'_> {
         match row::child(self.tx, parent, &n.name)? {
             None => {}
             // Two folders of one name are one folder: ours takes on theirs, which has no children here yet.
-            Some(mine) if mine.kind == Kind::Dir && mine.synced.is_none() && parked(old) && old.kind == Kind::Dir => {
+            Some(mine)
+                if mine.kind == Kind::Dir
+                    && mine.synced.is_none()
+                    && parked(old)
+                    && old.kind == Kind::Dir =>
+            {
                 self.tx.prepare_cached("DELETE FROM nodes WHERE ino = ?")?.execute([sql(ino)])?;
                 row::set_synced(self.tx, mine.ino, n)?;
-                self.tx.prepare_cached("UPDATE nodes SET listed = 0 WHERE ino = ?")?.execute([sql(mine.ino)])?;
+                self.tx
+                    .prepare_cached("UPDATE nodes SET listed = 0 WHERE ino = ?")?
+                    .execute([sql(mine.ino)])?;
                 judge(self.tx, mine.ino)?;
                 for (_, child) in row::children(self.tx, mine.ino, 0, usize::MAX)? {
                     judge(self.tx, child.ino)?;
@@ -137,7 +144,11 @@ impl Fold<'_> {
                 },
             };
             self.forget_entry(&node);
-            let free = if row::child(self.tx, to, &name)?.is_none() { name } else { self.free_copy_name(to, &name)? };
+            let free = if row::child(self.tx, to, &name)?.is_none() {
+                name
+            } else {
+                self.free_copy_name(to, &name)?
+            };
             put(self.tx, node.ino, to, &free, self.ctx.now)?;
         }
         Ok(())
@@ -149,7 +160,12 @@ impl Fold<'_> {
             return Ok(());
         }
         let parent = match old.parent {
-            Some(p) if !parked(old) && row::get(self.tx, p)?.is_some_and(|n| n.parent.is_some() || p == Ino::ROOT) => p,
+            Some(p)
+                if !parked(old)
+                    && row::get(self.tx, p)?.is_some_and(|n| n.parent.is_some() || p == Ino::ROOT) =>
+            {
+                p
+            }
             _ => Ino::ROOT,
         };
         let name = match row::child(self.tx, parent, &old.name)? {

@@ -117,7 +117,8 @@ fn with_links(db: &Connection, mut node: Node) -> Sql<Node> {
     if node.kind == Kind::Dir {
         let mut q = db.prepare_cached("SELECT count(*) FROM nodes WHERE parent = ? AND kind = 1")?;
         let folders: u32 = q.query_row([sql(node.ino)], |r| r.get(0))?;
-        node.nlink = 2u32.saturating_add(folders);
+        // 1 is how file systems say that they do not count: what is in it is not known yet.
+        node.nlink = if node.listed { 2u32.saturating_add(folders) } else { 1 };
     }
     if node.parent.is_none() && node.ino != Ino::ROOT {
         node.nlink = 0;
@@ -159,7 +160,8 @@ pub(super) fn children(db: &Connection, parent: Ino, cookie: u64, limit: usize) 
 }
 
 pub(super) fn pending(db: &Connection, limit: usize) -> Sql<Vec<Node>> {
-    let mut q = db.prepare_cached(&format!("SELECT {COLUMNS} FROM nodes WHERE pending = 1 ORDER BY ino LIMIT ?"))?;
+    let mut q =
+        db.prepare_cached(&format!("SELECT {COLUMNS} FROM nodes WHERE pending = 1 ORDER BY ino LIMIT ?"))?;
     let rows = q.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
     rows.map(|r| r.map(|(_, node)| node)).collect()
 }

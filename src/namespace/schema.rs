@@ -74,7 +74,9 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     let about = |e: Error| e.at(path.display());
     let mut db = Connection::open(path).map_err(|e| about(error(e)))?;
     set_up(&mut db).map_err(|e| {
-        if e.kind() == Kind::NewerFormat || e.kind() == Kind::NoSpace { about(e) } else {
+        if e.kind() == Kind::NewerFormat || e.kind() == Kind::NoSpace {
+            about(e)
+        } else {
             about(e.remedy(
                 "what is staged there is kept; move the drive's folder away to start with an empty cache",
             ))
@@ -98,8 +100,10 @@ fn set_up(db: &mut Connection) -> Result<()> {
             tx.pragma_update(None, "user_version", VERSION)?;
             Ok(tx.commit()?)
         }
-        newer => Err(Error::new(Kind::NewerFormat, format!("the tree has format {newer}, newer than {VERSION}"))
-            .remedy("install the newer version of Lacuna")),
+        newer => {
+            Err(Error::new(Kind::NewerFormat, format!("the tree has format {newer}, newer than {VERSION}"))
+                .remedy("install the newer version of Lacuna"))
+        }
     }
 }
 
@@ -116,7 +120,8 @@ pub(super) fn set(db: &Connection, key: &str, value: &str) -> Result<()> {
 
 /// A cookie larger than all before.
 pub(super) fn next_cookie(db: &Connection) -> rusqlite::Result<i64> {
-    let mut q = db.prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'cookie' RETURNING value")?;
+    let mut q =
+        db.prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'cookie' RETURNING value")?;
     q.query_row([], |r| r.get::<_, String>(0)).map(|v| v.parse().unwrap_or(i64::MAX))
 }
 

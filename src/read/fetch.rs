@@ -10,13 +10,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 
-use crate::{
-    error::Error,
-    node::Content,
-    ranges::RangeSet,
-    remote::Remote,
-    staging::StagedFile,
-};
+use crate::{error::Error, node::Content, ranges::RangeSet, remote::Remote, staging::StagedFile};
 
 /// The most that one request asks of a remote, bytes.
 const PIECE: u64 = 4 << 20;

@@ -259,9 +259,11 @@ pub async fn open(
 ) -> Result<Arc<dyn Remote>> {
     match url.split_once(':') {
         Some(("store", _)) => Ok(store::open(url, state_dir, poll, read_only).await?),
-        Some((scheme, _)) => Err(Error::new(Kind::Invalid, format!("{scheme}: is no kind of remote that Lacuna knows"))
-            .remedy("use store:/path/of/a/bucket")
-            .at(url)),
+        Some((scheme, _)) => {
+            Err(Error::new(Kind::Invalid, format!("{scheme}: is no kind of remote that Lacuna knows"))
+                .remedy("use store:/path/of/a/bucket")
+                .at(url))
+        }
         None => Err(Error::new(Kind::Invalid, "a remote is written as KIND:PLACE")
             .remedy(format!("did you mean store:{url}?"))
             .at(url)),

@@ -28,7 +28,8 @@ mod tests {
 
     #[test]
     fn the_extension_stays_the_last_and_the_name_fits() {
-        let copy = |name: &str, n| copy_name(&Name::new(name).unwrap(), "desk", "2026-11-23", n).as_str().to_owned();
+        let copy =
+            |name: &str, n| copy_name(&Name::new(name).unwrap(), "desk", "2026-11-23", n).as_str().to_owned();
         assert_eq!(copy("report.ods", 1), "report (conflicted copy, desk, 2026-11-23).ods");
         assert_eq!(copy("report.ods", 3), "report (conflicted copy, desk, 2026-11-23 3).ods");
         assert_eq!(copy(".profile", 1), ".profile (conflicted copy, desk, 2026-11-23)");

@@ -80,7 +80,11 @@ mod tests {
             (true, Some(ours), base, Bytes::Keep),
         ];
         for (changed, announced, theirs, want) in table {
-            assert_eq!(bytes(Some(base), changed, announced, theirs), want, "{changed} {announced:?} {theirs:?}");
+            assert_eq!(
+                bytes(Some(base), changed, announced, theirs),
+                want,
+                "{changed} {announced:?} {theirs:?}"
+            );
         }
     }
 

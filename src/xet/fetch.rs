@@ -55,7 +55,8 @@ pub(super) async fn fetch(
     // Collected: as a lazy iterator it would make this future's `Send` depend on its lifetimes.
     let mut fetches = Vec::new();
     for (xorb, ranges) in &info.xorbs {
-        fetches.extend(ranges.iter().enumerate().map(|(i, fetch)| (MerkleHash::from(xorb), i, fetch.clone())));
+        fetches
+            .extend(ranges.iter().enumerate().map(|(i, fetch)| (MerkleHash::from(xorb), i, fetch.clone())));
     }
     let blocks: Vec<(MerkleHash, Block)> = stream::iter(fetches)
         .map(|(xorb, index, fetch)| async move {

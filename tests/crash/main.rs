@@ -164,7 +164,12 @@ fn check(kill: usize, program: usize, known: &Known, found: &Files) {
             continue;
         }
         let (Some(a), Some(f)) = (a, f) else {
-            panic!("kill {kill}, program {program}: {name} is {:?}, neither {:?} nor {:?} bytes", f.map(Vec::len), b.map(Vec::len), a.map(Vec::len));
+            panic!(
+                "kill {kill}, program {program}: {name} is {:?}, neither {:?} nor {:?} bytes",
+                f.map(Vec::len),
+                b.map(Vec::len),
+                a.map(Vec::len)
+            );
         };
         let empty = Vec::new();
         let b = b.unwrap_or(&empty);

@@ -45,7 +45,11 @@ fn buckets_that_will_not_do() {
     std::fs::write(dir.path().join("photos/a.jpg"), "x").unwrap();
     refused(&Machine::unmounted(&url("photos")), &["photos"]);
     refused(&Machine::unmounted("ftp://example"), &["ftp"]);
-    assert_eq!(std::fs::read_dir(dir.path().join("photos")).unwrap().count(), 1, "nothing was written into it");
+    assert_eq!(
+        std::fs::read_dir(dir.path().join("photos")).unwrap().count(),
+        1,
+        "nothing was written into it"
+    );
 }
 
 #[test]
@@ -89,7 +93,10 @@ fn damaged_and_missing_objects() {
         std::fs::remove_file(&victim).unwrap();
         let m = Machine::new(&bucket);
         wait_for("the listing", || m.mnt().join("file").exists());
-        assert!(std::fs::read(m.mnt().join("file")).is_err(), "{folder}: a missing object is an error, never zeros");
+        assert!(
+            std::fs::read(m.mnt().join("file")).is_err(),
+            "{folder}: a missing object is an error, never zeros"
+        );
         let check = m.lacuna(&["store", "check", bucket.path().to_str().unwrap()]);
         assert_eq!(check.status.code(), Some(1), "{}", text(&check));
         drop(m);
@@ -102,7 +109,10 @@ fn damaged_and_missing_objects() {
         let m = Machine::new(&bucket);
         let read = std::fs::read(m.mnt().join("file"));
         // Of a shard not every byte is needed to read a file; of a xorb every one is.
-        assert!(read.is_err() || (folder == "shards" && read.is_ok_and(|r| r == content)), "{folder}: damage was handed out");
+        assert!(
+            read.is_err() || (folder == "shards" && read.is_ok_and(|r| r == content)),
+            "{folder}: damage was handed out"
+        );
         drop(m);
 
         std::fs::write(&victim, whole).unwrap();

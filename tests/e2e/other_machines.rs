@@ -17,7 +17,9 @@ fn changes_show_elsewhere_by_themselves() {
     let mut open = std::fs::File::open(b.mnt().join("dir/file")).unwrap();
     std::fs::write(a.mnt().join("dir/file"), "two, longer").unwrap();
     a.flush();
-    wait_for("the new content", || std::fs::read(b.mnt().join("dir/file")).is_ok_and(|c| c == b"two, longer"));
+    wait_for("the new content", || {
+        std::fs::read(b.mnt().join("dir/file")).is_ok_and(|c| c == b"two, longer")
+    });
     let mut text = String::new();
     open.read_to_string(&mut text).unwrap();
     assert_eq!(text, "two, longer");
@@ -45,7 +47,12 @@ fn while_the_bucket_is_away_work_goes_on() {
     std::fs::rename(bucket.path(), &away).unwrap();
     assert!(std::fs::read(m.mnt().join("here")).unwrap() == content, "what is present stays usable");
     std::fs::write(m.mnt().join("new"), "made offline").unwrap();
-    OpenOptions::new().write(true).open(m.mnt().join("evicted")).unwrap().write_all_at(b"edit", 500_000).unwrap();
+    OpenOptions::new()
+        .write(true)
+        .open(m.mnt().join("evicted"))
+        .unwrap()
+        .write_all_at(b"edit", 500_000)
+        .unwrap();
     wait_for("the drive to say that it is offline", || m.drive()["state"] == "offline");
     let out = m.lacuna(&["flush"]);
     assert!(!out.status.success(), "flush can't have worked");
@@ -89,7 +96,10 @@ fn two_machines_fill_one_folder() {
         wait_for("all files", || std::fs::read_dir(m.mnt()).unwrap().count() == 100);
         for i in 0..50 {
             for tag in ["a", "b"] {
-                assert_eq!(std::fs::read_to_string(m.mnt().join(format!("{tag}{i}"))).unwrap(), format!("{tag} {i}"));
+                assert_eq!(
+                    std::fs::read_to_string(m.mnt().join(format!("{tag}{i}"))).unwrap(),
+                    format!("{tag} {i}")
+                );
             }
         }
         assert_eq!(m.drive()["problems"].as_array().map(Vec::len), Some(0), "{}", m.drive());

@@ -62,7 +62,11 @@ fn make_tree(dir: &Path) {
     }
     std::fs::create_dir(dir.join("empty")).unwrap();
     std::os::unix::fs::symlink("d1/e1", dir.join("link")).unwrap();
-    run(dir, "sh", &["-c", "chmod 640 d0/e0/*; chmod 755 d1/e1/*; touch -d '2001-02-03 04:05:06.789012345' d2/e2/*"]);
+    run(
+        dir,
+        "sh",
+        &["-c", "chmod 640 d0/e0/*; chmod 755 d1/e1/*; touch -d '2001-02-03 04:05:06.789012345' d2/e2/*"],
+    );
 }
 
 #[test]
@@ -95,7 +99,8 @@ fn rsync_twice_changes_nothing() {
     m.flush();
     let second = Machine::new(&bucket);
     let to = format!("{}/copy/", second.mnt().display());
-    let changes = run(plain.path(), "rsync", &["-a", "--checksum", "--itemize-changes", "--dry-run", &from, &to]);
+    let changes =
+        run(plain.path(), "rsync", &["-a", "--checksum", "--itemize-changes", "--dry-run", &from, &to]);
     assert_eq!(changes, "", "elsewhere it is the same, times and owners too");
 }
 
@@ -109,7 +114,11 @@ fn vim_saves_as_it_does() {
     for (backup, line) in [("yes", "three"), ("no", "four"), ("auto", "five")] {
         let set = format!("set backupcopy={backup} nobackup writebackup");
         let insert = format!("normal Go{line}");
-        run(&m.mnt(), "vim", &["-u", "NONE", "-N", "-es", "-c", &set, "-c", &insert, "-c", "wq", "notes.txt"]);
+        run(
+            &m.mnt(),
+            "vim",
+            &["-u", "NONE", "-N", "-es", "-c", &set, "-c", &insert, "-c", "wq", "notes.txt"],
+        );
     }
     let want = "one\ntwo\nthree\nfour\nfive\n";
     assert_eq!(std::fs::read_to_string(&path).unwrap(), want);

@@ -90,16 +90,26 @@ impl<'a> Pair<'a> {
             560..610 => self.truncate(step, rng),
             610..680 => {
                 let p = self.existing(rng);
-                self.both(say(format!("unlink {p:?}")), |root| answer(std::fs::remove_file(root.join(&p)), |()| String::new()));
+                self.both(say(format!("unlink {p:?}")), |root| {
+                    answer(std::fs::remove_file(root.join(&p)), |()| String::new())
+                });
             }
             680..760 => self.rename(step, rng),
             760..800 => {
-                let p = if rng.random_bool(0.5) { PathBuf::from(DIRS[rng.random_range(1..DIRS.len())]) } else { Self::path(rng) };
-                self.both(say(format!("mkdir {p:?}")), |root| answer(std::fs::create_dir(root.join(&p)), |()| String::new()));
+                let p = if rng.random_bool(0.5) {
+                    PathBuf::from(DIRS[rng.random_range(1..DIRS.len())])
+                } else {
+                    Self::path(rng)
+                };
+                self.both(say(format!("mkdir {p:?}")), |root| {
+                    answer(std::fs::create_dir(root.join(&p)), |()| String::new())
+                });
             }
             800..815 => {
                 let p = self.existing(rng);
-                self.both(say(format!("rmdir {p:?}")), |root| answer(std::fs::remove_dir(root.join(&p)), |()| String::new()));
+                self.both(say(format!("rmdir {p:?}")), |root| {
+                    answer(std::fs::remove_dir(root.join(&p)), |()| String::new())
+                });
             }
             815..835 => {
                 let (p, target) = (Self::path(rng), "../somewhere/ünï");
@@ -115,7 +125,9 @@ impl<'a> Pair<'a> {
                     if std::fs::symlink_metadata(&p).is_ok_and(|m| !m.is_file()) {
                         return Ok("left alone".into());
                     }
-                    answer(std::fs::set_permissions(p, std::fs::Permissions::from_mode(mode)), |()| String::new())
+                    answer(std::fs::set_permissions(p, std::fs::Permissions::from_mode(mode)), |()| {
+                        String::new()
+                    })
                 });
             }
             865..930 => self.stat(step, rng),
@@ -173,7 +185,11 @@ impl<'a> Pair<'a> {
         let open = |root: &Path| {
             let mut o = OpenOptions::new();
             o.read(true).write(true).create(create).create_new(new).mode(0o644);
-            if append { o.append(true) } else { o.truncate(truncate) };
+            if append {
+                o.append(true)
+            } else {
+                o.truncate(truncate)
+            };
             o.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).open(root.join(&p))
         };
         self.log.push(format!("{what} {p:?} create {create} new {new} truncate {truncate} append {append}"));
@@ -228,7 +244,12 @@ impl<'a> Pair<'a> {
             if a != b {
                 let i = a.iter().zip(b).position(|(x, y)| x != y).unwrap_or(a.len().min(b.len()));
                 self.agree(
-                    Ok(format!("{} bytes, other from {} on: {:?}", a.len(), at + i as u64, &a[i..(i + 8).min(a.len())])),
+                    Ok(format!(
+                        "{} bytes, other from {} on: {:?}",
+                        a.len(),
+                        at + i as u64,
+                        &a[i..(i + 8).min(a.len())]
+                    )),
                     Ok(format!("{} bytes: {:?}", b.len(), &b[i..(i + 8).min(b.len())])),
                 );
             }
@@ -254,7 +275,13 @@ impl<'a> Pair<'a> {
             _ => RenameFlags::empty(),
         };
         self.both(format!("{step}: rename {from:?} {to:?} {flags:?}"), |root| {
-            let r = rustix::fs::renameat_with(rustix::fs::CWD, root.join(&from), rustix::fs::CWD, root.join(&to), flags);
+            let r = rustix::fs::renameat_with(
+                rustix::fs::CWD,
+                root.join(&from),
+                rustix::fs::CWD,
+                root.join(&to),
+                flags,
+            );
             answer(r.map_err(io::Error::from), |()| String::new())
         });
     }

@@ -19,15 +19,18 @@ fn nobody_is_overwritten() {
     let _ = b.lacuna(&["flush"]);
 
     let names = |m: &Machine| -> Vec<String> {
-        let mut v: Vec<String> =
-            std::fs::read_dir(m.mnt()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut v: Vec<String> = std::fs::read_dir(m.mnt())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         v.sort();
         v
     };
     wait_for("both versions everywhere", || names(&a).len() == 2 && names(&b).len() == 2);
     for m in [&a, &b] {
         let names = names(m);
-        let copy = names.iter().find(|n| n.starts_with("report (conflicted copy, ")).expect("a conflicted copy");
+        let copy =
+            names.iter().find(|n| n.starts_with("report (conflicted copy, ")).expect("a conflicted copy");
         assert!(copy.ends_with(").ods"), "{copy}");
         assert_eq!(std::fs::read(m.mnt().join("report.ods")).unwrap(), b"from a, first at the remote");
         assert_eq!(std::fs::read(m.mnt().join(copy)).unwrap(), b"from b");

@@ -4,7 +4,8 @@ use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 
 /// A generator from `LACUNA_TEST_SEED` or a new seed, which is printed.
 pub fn rng(test: &str) -> (u64, StdRng) {
-    let seed = std::env::var("LACUNA_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random);
+    let seed =
+        std::env::var("LACUNA_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random);
     println!("{test}: LACUNA_TEST_SEED={seed}");
     (seed, StdRng::seed_from_u64(seed))
 }
@@ -22,7 +23,8 @@ pub fn bytes(rng: &mut impl RngCore, len: usize) -> Vec<u8> {
                 rng.fill_bytes(&mut out[start..]);
             }
             2 => {
-                let word: Vec<u8> = (0..rng.random_range(1..80)).map(|_| rng.random_range(b' '..=b'~')).collect();
+                let word: Vec<u8> =
+                    (0..rng.random_range(1..80)).map(|_| rng.random_range(b' '..=b'~')).collect();
                 let noise = rng.random_range(100..5000);
                 for i in 0..run {
                     let b = if i % noise == 0 { rng.random() } else { word[i % word.len()] };

@@ -22,8 +22,13 @@ impl Core {
         self.listed(parent).await?;
         let node = {
             let _gate = self.gate.read().unwrap_or_else(|e| e.into_inner());
-            let new =
-                NewNode { kind, mode: mode & 0o7777, uid: caller.uid, gid: caller.gid, target: target.map(str::to_owned) };
+            let new = NewNode {
+                kind,
+                mode: mode & 0o7777,
+                uid: caller.uid,
+                gid: caller.gid,
+                target: target.map(str::to_owned),
+            };
             let node = self.ns.create(parent, name, new, Time::now())?;
             self.touch(node.ino);
             self.touch(parent);
@@ -73,7 +78,12 @@ impl Core {
         Ok(())
     }
 
-    pub(super) async fn move_name(&self, from: (Ino, &Name), to: (Ino, &Name), mode: RenameMode) -> Result<()> {
+    pub(super) async fn move_name(
+        &self,
+        from: (Ino, &Name),
+        to: (Ino, &Name),
+        mode: RenameMode,
+    ) -> Result<()> {
         self.writable()?;
         self.find(from.0, from.1).await?;
         self.listed(to.0).await?;

@@ -28,8 +28,10 @@ impl Core {
         let listing = self.remote.children(id).await.map_err(|e| error_fault(ino, &e))?;
         {
             let _gate = self.gate.write().unwrap_or_else(|e| e.into_inner());
-            let effects =
-                self.ns.adopt_listing(ino, &listing.nodes, self, &self.ctx()).map_err(|e| error_fault(ino, &e))?;
+            let effects = self
+                .ns
+                .adopt_listing(ino, &listing.nodes, self, &self.ctx())
+                .map_err(|e| error_fault(ino, &e))?;
             self.carry_out(effects).map_err(|e| error_fault(ino, &e))?;
         }
         self.ns.node(ino)

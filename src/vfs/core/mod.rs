@@ -15,8 +15,8 @@
 mod attr;
 mod entries;
 mod io;
-mod live;
 mod list;
+mod live;
 mod ops;
 
 use std::{
@@ -29,8 +29,8 @@ use std::{
 };
 
 pub use live::File;
-pub use ops::CoreVfs;
 use live::{Live, Open};
+pub use ops::CoreVfs;
 
 use crate::{
     error::Result,

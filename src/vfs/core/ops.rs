@@ -9,8 +9,8 @@ use super::Core;
 use crate::{
     node::{Ino, Kind, Name},
     vfs::{
-        Allocate, At, Attr, Caller, DirEntry, Fault, Handle, Invalidate, OpenOptions, RenameMode, Result, Seek,
-        SetAttr, StatFs, Vfs,
+        Allocate, At, Attr, Caller, DirEntry, Fault, Handle, Invalidate, OpenOptions, RenameMode, Result,
+        Seek, SetAttr, StatFs, Vfs,
     },
 };
 
