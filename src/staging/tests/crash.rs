@@ -337,3 +337,26 @@ fn clean_bytes_are_not_believed_once_they_may_have_been_overwritten() {
         remote.peek(&f); // asserts that what is called clean is the base's
     }
 }
+
+#[test]
+fn what_a_killed_process_recorded_is_only_synced_when_it_has_been() {
+    let tmp = tempfile::tempdir().unwrap();
+    let remote = Remote::default();
+    let (staging, f) = staged(tmp.path(), None);
+    f.write(At::Append, &new(1, 500), NOW).unwrap();
+    let frozen = f.freeze().unwrap().unwrap();
+    let content = remote.put(&remote.compose(&frozen.composition));
+    frozen.composition.source.composed(content).unwrap();
+    let path = tmp.path().join(format!("{INO}.log"));
+    let loss = Loss { synced: Arc::new(Mutex::new(fs::read(&path).unwrap())), path };
+    // The journal ends with the record of a sync now, but was not synced with it.
+    f.commit(frozen.generation, content).unwrap();
+    drop((f, frozen, staging));
+    let (staging, _) = open(tmp.path(), "boot");
+    loss.watch(&staging);
+    staging.get(INO).unwrap().unwrap().sync().unwrap();
+    drop(staging);
+    loss.strike();
+    let f = open(tmp.path(), "next").0.get(INO).unwrap().unwrap();
+    assert_eq!((f.base(), f.coverage().changed), (Some(content), false));
+}
