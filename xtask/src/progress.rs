@@ -82,7 +82,7 @@ impl View {
 
 /// A number of bytes for people.
 pub fn size(bytes: u64) -> String {
-    indicatif::BinaryBytes(bytes).to_string()
+    indicatif::DecimalBytes(bytes).to_string()
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
         serde_json::json!({"version": 1, "drives": [
             {"name": "other", "mountpoint": "/a", "state": "synced"},
             {"name": "lacuna", "mountpoint": "/b", "state": "syncing",
-             "pending": {"files": 2, "bytes": 3072}, "rate": {"up": 1024, "down": 0},
+             "pending": {"files": 2, "bytes": 3000}, "rate": {"up": 1000, "down": 0},
              "queue": [{"path": "x", "sent": 512, "state": "uploading"}, {"path": "y", "sent": 0, "state": "quiet"}],
              "problems": [{"code": "c", "title": "T", "cause": "C.", "remedy": "R.", "path": "x"}]},
         ]})
@@ -102,12 +102,9 @@ mod tests {
     #[test]
     fn the_drive_is_found_by_its_mount_point() {
         let view = view(&status(), "/b").unwrap();
-        assert_eq!((view.files, view.bytes, view.sent), (2, 3072, 512));
+        assert_eq!((view.files, view.bytes, view.sent), (2, 3000, 512));
         assert_eq!(view.problems, ["x: T: C.\n    R."]);
-        assert_eq!(
-            view.line(),
-            "syncing, 2 changes (3.00 KiB) to send, 1.00 KiB/s up, 0 B/s down, sending x"
-        );
+        assert_eq!(view.line(), "syncing, 2 changes (3.00 kB) to send, 1.00 kB/s up, 0 B/s down, sending x");
         assert_eq!(super::view(&status(), "/a").unwrap().line(), "synced");
         assert_eq!(super::view(&status(), "/c"), None);
         assert_eq!(super::view(&Value::Null, "/a"), None);

@@ -249,7 +249,6 @@ impl Lacuna {
         self.run(&["unmount", &mountpoint]).with_context(|| {
             format!("the drive stays mounted; leave {mountpoint}, then type: lacuna unmount {mountpoint}")
         })?;
-        println!("Unmounted.");
         Ok(drained)
     }
 
@@ -278,7 +277,8 @@ impl Lacuna {
             wait(interrupts, 1);
         }
         screen.say(&format!(
-            "Not sent: {} changes ({}). They are kept on this machine and sent when the drive is mounted again.",
+            "No longer waiting for {} changes ({}): what is not sent is kept on this machine and sent when the \
+             drive is mounted again.",
             last.files,
             progress::size(last.bytes)
         ));

@@ -30,7 +30,7 @@ impl Screen {
         match &self.bar {
             Some(bar) => {
                 let template = if all > 0 {
-                    "{spinner} [{bar:30}] {bytes}/{total_bytes}  {msg}"
+                    "{spinner} [{bar:30}] {decimal_bytes}/{decimal_total_bytes}  {msg}"
                 } else {
                     "{spinner} {msg}"
                 };
