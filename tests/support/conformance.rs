@@ -5,7 +5,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 /// Which versions the lists of expected failures were made with.
@@ -37,10 +37,17 @@ fn text(output: &Output) -> String {
     text
 }
 
-/// `ops` random operations on a file in `dir`: reads, writes, both by mapping, truncations, syncs and
-/// reopens. `extra`: further weights, as lines of fsx.toml's section of that name (`punch_hole = 1`).
-/// The error holds the tester's last lines; seed and operations repeat it.
-pub fn run_fsx(dir: &Path, seed: u64, ops: u64, extra: &str) -> Result<(), String> {
+/// An fsx that runs.
+pub struct Fsx {
+    pub child: Child,
+    scratch: tempfile::TempDir,
+    what: String,
+}
+
+/// Starts `ops` random operations on a file in `dir`, whose path is answered: reads, writes, both by
+/// mapping, truncations, syncs and reopens. `extra`: further weights, as lines of fsx.toml's section of that
+/// name (`punch_hole = 1`).
+pub fn start_fsx(dir: &Path, seed: u64, ops: u64, extra: &str) -> Result<(Fsx, PathBuf), String> {
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let config = scratch.path().join("fsx.toml");
     let weights = format!(
@@ -48,17 +55,40 @@ pub fn run_fsx(dir: &Path, seed: u64, ops: u64, extra: &str) -> Result<(), Strin
          truncate = 5\nfsync = 1\nfdatasync = 1\n{extra}\n"
     );
     fs::write(&config, weights).map_err(|e| e.to_string())?;
+    let file = dir.join(format!("fsx-{seed}"));
+    let said = |name: &str| fs::File::create(scratch.path().join(name)).map_err(|e| e.to_string());
     let mut command = Command::new(tool(FSX)?);
     command.arg("-f").arg(&config).args(["-N", &ops.to_string(), "-S", &seed.to_string()]);
-    command.arg("-P").arg(scratch.path()).arg(dir.join(format!("fsx-{seed}")));
-    let output = run(&mut command)?;
-    if output.status.success() {
-        return Ok(());
+    command.arg("-P").arg(scratch.path()).arg(&file).env("NO_COLOR", "1");
+    command.stdin(Stdio::null()).stdout(said("out")?).stderr(said("err")?);
+    let child = command.spawn().map_err(|e| format!("{command:?}: {e}"))?;
+    Ok((Fsx { child, scratch, what: format!("fsx, seed {seed}, {ops} operations") }, file))
+}
+
+impl Fsx {
+    /// What it found, if it has ended. The error holds its last lines; seed and operations repeat it.
+    pub fn ended(&mut self) -> Option<Result<(), String>> {
+        match self.child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) if status.success() => Some(Ok(())),
+            Ok(Some(status)) => {
+                let said =
+                    |name: &str| fs::read_to_string(self.scratch.path().join(name)).unwrap_or_default();
+                let text = said("out") + &said("err");
+                let lines: Vec<_> = text.lines().collect();
+                let last = lines[lines.len().saturating_sub(40)..].join("\n");
+                Some(Err(format!("{}: {status}\n{last}", self.what)))
+            }
+            Err(e) => Some(Err(e.to_string())),
+        }
     }
-    let text = text(&output);
-    let lines: Vec<_> = text.lines().collect();
-    let last = lines[lines.len().saturating_sub(40)..].join("\n");
-    Err(format!("fsx, seed {seed}, {ops} operations: {}\n{last}", output.status))
+}
+
+/// As [`start_fsx`], to the end.
+pub fn run_fsx(dir: &Path, seed: u64, ops: u64, extra: &str) -> Result<(), String> {
+    let (mut fsx, _) = start_fsx(dir, seed, ops, extra)?;
+    fsx.child.wait().map_err(|e| e.to_string())?;
+    fsx.ended().unwrap_or_else(|| Err("fsx has no end".to_owned()))
 }
 
 /// What `pjdfstest` found.

@@ -1,0 +1,73 @@
+//! The file system testers of crates.io on a drive with a bucket behind it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use support::{
+    Bucket, Machine,
+    conformance::{run_fsx, run_pjdfstest, start_fsx},
+};
+
+/// Beside reads, writes and truncations, by mapping too.
+const EXTRA: &str =
+    "posix_fallocate = 1\npunch_hole = 1\nsendfile = 1\nposix_fadvise = 1\ncopy_file_range = 1";
+
+#[test]
+fn fsx_finds_nothing() {
+    let bucket = Bucket::new();
+    let m = Machine::new(&bucket);
+    for seed in [1, 2, 3] {
+        run_fsx(&m.mnt(), seed, 20_000, EXTRA).unwrap();
+    }
+}
+
+/// fsx is stopped again and again, its file flushed and evicted, and fsx goes on: so its bytes go through
+/// the bucket.
+#[test]
+fn fsx_finds_nothing_through_the_bucket() {
+    let bucket = Bucket::new();
+    let m = Machine::new(&bucket);
+    let (mut fsx, file) = start_fsx(&m.mnt(), 7, 2_000, EXTRA).unwrap();
+    let pid = fsx.child.id().to_string();
+    let signal = |name: &str| {
+        let _ = Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status();
+    };
+    let mut rounds = 0;
+    loop {
+        std::thread::sleep(Duration::from_millis(3));
+        signal("-STOP");
+        if let Some(result) = fsx.ended() {
+            result.unwrap();
+            break;
+        }
+        m.flush();
+        if Path::new(&file).exists() {
+            m.evict(&file);
+            rounds += 1;
+        }
+        signal("-CONT");
+    }
+    let received = m.moved().1;
+    println!("{rounds} rounds of flush and evict, {received} bytes came back");
+    assert!(rounds >= 5 && received > 0, "{rounds} rounds and {received} bytes prove nothing");
+}
+
+#[test]
+fn pjdfstest_finds_nothing() {
+    let bucket = Bucket::new();
+    let m = Machine::new(&bucket);
+    let report = run_pjdfstest(&m.mnt(), &[]).unwrap();
+    println!("{} passed, {} failed, {} skipped", report.passed, report.failed.len(), report.skipped.len());
+    for case in &report.failed {
+        println!("{case}: {}", support::conformance::beyond(case).unwrap_or("NOT EXPECTED"));
+    }
+    assert_eq!(report.surprises(), Vec::<String>::new());
+    let least = if rustix::process::geteuid().is_root() { 200 } else { 1 };
+    assert!(report.passed >= least, "only {} passed", report.passed);
+}
