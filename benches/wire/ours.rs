@@ -26,7 +26,9 @@ pub struct Bench {
 impl Bench {
     pub async fn new(content: &[u8]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        lacuna::remote::store::init(&dir.path().join("bucket")).await.expect("a bucket");
+        lacuna::remote::store::init(&dir.path().join("bucket").display().to_string())
+            .await
+            .expect("a bucket");
         let bench = Bench { dir };
         let drive = bench.drive("writer", "bucket").await;
         write(&*drive.vfs(), "file", content).await;
@@ -136,7 +138,7 @@ pub fn opening(runtime: &tokio::runtime::Runtime) -> f64 {
     let (bucket, mnt) = (dir.path().join("bucket"), dir.path().join("mnt"));
     std::fs::create_dir(&mnt).expect("a mount point");
     let drive = runtime.block_on(async {
-        lacuna::remote::store::init(&bucket).await.expect("a bucket");
+        lacuna::remote::store::init(&bucket.display().to_string()).await.expect("a bucket");
         let url = format!("store:{}", bucket.display());
         Drive::open(Options::new("opening", &url, &mnt, &dir.path().join("state"))).await.expect("a drive")
     });

@@ -105,6 +105,13 @@ pub async fn flush_once(core: &Arc<Core>, monitor: &Arc<Monitor>) -> Result<usiz
     for ino in inos {
         core.close_if_idle(ino);
     }
+    for ino in core.take_refused() {
+        // Who is in the way may be in a folder that was not looked into yet.
+        let Ok(Some(parent)) = core.ns.node(ino).map(|n| n.parent) else { continue };
+        if let Err(e) = core.listed(parent).await {
+            tracing::debug!(%ino, error = %e, "the folder of a refused change could not be listed");
+        }
+    }
     settled
 }
 
@@ -308,6 +315,7 @@ fn settle(core: &Core, monitor: &Monitor, flight: &Flight, outcome: Outcome) -> 
             thaw(core, flight);
             if let Some(ino) = flight.ino() {
                 core.queue().failed(ino, Duration::ZERO, now);
+                lock(&core.refused).push(ino);
             }
             monitor.pull_bell.notify_one();
             Ok(false)

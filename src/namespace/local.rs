@@ -68,13 +68,16 @@ impl Namespace {
             folder(tx, to.0)?;
             let node = row::child(tx, from.0, from.1)?.ok_or(Fault::NotFound)?;
             let target = row::child(tx, to.0, to.1)?;
+            match (mode, &target) {
+                (RenameMode::NoReplace, Some(_)) => return Err(Fault::Exists),
+                (RenameMode::Exchange, None) => return Err(Fault::NotFound),
+                (_, Some(t)) if t.ino == node.ino => return Ok(None),
+                _ => {}
+            }
             if node.kind == Kind::Dir && below(tx, to.0, node.ino)? {
                 return Err(Fault::Invalid);
             }
             let replaced = match (mode, target) {
-                (RenameMode::NoReplace, Some(_)) => return Err(Fault::Exists),
-                (RenameMode::Exchange, None) => return Err(Fault::NotFound),
-                (_, Some(t)) if t.ino == node.ino => return Ok(None),
                 (RenameMode::Exchange, Some(t)) => {
                     if t.kind == Kind::Dir && below(tx, from.0, t.ino)? {
                         return Err(Fault::Invalid);

@@ -284,7 +284,12 @@ impl Namespace {
     /// The known children after `cookie` in the order of their cookies, which is the order in which they
     /// came into the folder.
     pub fn children(&self, parent: Ino, cookie: u64, limit: usize) -> vfs::Result<Vec<(u64, Node)>> {
-        Ok(row::children(&self.db(), parent, cookie, limit)?)
+        let db = self.db();
+        match row::get(&db, parent)? {
+            None => Err(Fault::NotFound),
+            Some(node) if node.kind != Kind::Dir => Err(Fault::NotDir),
+            Some(_) => Ok(row::children(&db, parent, cookie, limit)?),
+        }
     }
 
     /// The path from the drive's root, such as `a/b.txt`; the root's is empty. `None`: unlinked.
@@ -299,7 +304,12 @@ impl Namespace {
 
     /// How many nodes are known.
     pub fn count(&self) -> Result<u64> {
-        Ok(self.db().query_row("SELECT count(*) FROM nodes", [], |r| r.get::<_, i64>(0))?.unsigned_abs())
+        Ok(self
+            .db()
+            .query_row("SELECT count(*) FROM nodes WHERE parent IS NOT NULL OR ino = 1", [], |r| {
+                r.get::<_, i64>(0)
+            })?
+            .unsigned_abs())
     }
 
     /// What was answered before survives a power loss when this returns.

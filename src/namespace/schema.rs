@@ -86,25 +86,29 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 }
 
 fn set_up(db: &mut Connection) -> Result<()> {
+    let version: i64 = db.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_master", [], |r| r.get(0))?;
+    match version {
+        VERSION => {}
+        0 if tables == 0 => {}
+        0 => return Err(Error::new(Kind::Damaged, "the file is a database, but not a drive's tree")),
+        newer => {
+            let cause = format!("the tree has format {newer}, newer than {VERSION}");
+            return Err(Error::new(Kind::NewerFormat, cause).remedy("install the newer version of Lacuna"));
+        }
+    }
     db.set_prepared_statement_cache_capacity(64);
     db.pragma_update(None, "journal_mode", "WAL")?;
     // A transaction is in the operating system's hands when it is answered, on the disk at a sync.
     db.pragma_update(None, "synchronous", "NORMAL")?;
     db.pragma_update(None, "wal_autocheckpoint", 500)?;
-    let version: i64 = db.pragma_query_value(None, "user_version", |r| r.get(0))?;
-    match version {
-        VERSION => Ok(()),
-        0 => {
-            let tx = db.transaction()?;
-            tx.execute_batch(SCHEMA)?;
-            tx.pragma_update(None, "user_version", VERSION)?;
-            Ok(tx.commit()?)
-        }
-        newer => {
-            Err(Error::new(Kind::NewerFormat, format!("the tree has format {newer}, newer than {VERSION}"))
-                .remedy("install the newer version of Lacuna"))
-        }
+    if version == 0 {
+        let tx = db.transaction()?;
+        tx.execute_batch(SCHEMA)?;
+        tx.pragma_update(None, "user_version", VERSION)?;
+        tx.commit()?;
     }
+    Ok(())
 }
 
 pub(super) fn get(db: &Connection, key: &str) -> Result<Option<String>> {
@@ -128,7 +132,8 @@ pub(super) fn next_cookie(db: &Connection) -> rusqlite::Result<i64> {
 pub(super) fn error(e: rusqlite::Error) -> Error {
     let kind = match e.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Kind::NoSpace,
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Kind::ReadOnly,
+        Some(ErrorCode::ReadOnly) => Kind::ReadOnly,
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Kind::Denied,
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Kind::Damaged,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Kind::Busy,
         _ => Kind::Other,

@@ -15,13 +15,16 @@ use crate::{error::Error, node::Content, ranges::RangeSet, remote::Remote, stagi
 /// The most that one request asks of a remote, bytes.
 const PIECE: u64 = 4 << 20;
 
+/// Done when its bytes are here; as many as like may wait for it.
 type Fetch = Shared<BoxFuture<'static, Result<(), Arc<Error>>>>;
+
+type UnderWay = Vec<(Range<u64>, Fetch)>;
 
 /// The fetches of one file that are under way.
 #[derive(Default)]
 pub struct Fetches {
     /// Held for moments only, never across an await.
-    under_way: Arc<Mutex<Vec<(Range<u64>, Fetch)>>>,
+    under_way: Arc<Mutex<UnderWay>>,
 }
 
 impl Fetches {

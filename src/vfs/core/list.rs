@@ -9,7 +9,7 @@ use crate::{
 
 impl Core {
     /// A folder whose children are all known, asked from the remote if they were not.
-    pub(super) async fn listed(&self, ino: Ino) -> Result<Node> {
+    pub(crate) async fn listed(&self, ino: Ino) -> Result<Node> {
         let node = self.ns.node(ino)?;
         if node.kind != Kind::Dir {
             return Err(Fault::NotDir);

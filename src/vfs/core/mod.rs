@@ -75,6 +75,8 @@ pub struct Core {
     pub(crate) in_flight: Mutex<HashSet<NodeId>>,
     /// Counts the batches settled. Changed with `gate` held to read.
     pub(crate) batches: AtomicU64,
+    /// Nodes whose changes the remote refused in the last batch.
+    pub(crate) refused: Mutex<Vec<Ino>>,
     /// Rung when a batch is settled.
     pub(crate) settled: tokio::sync::Notify,
     sinks: RwLock<Vec<Sink>>,
@@ -120,6 +122,7 @@ impl Core {
             queue_bell: tokio::sync::Notify::new(),
             in_flight: Mutex::default(),
             batches: AtomicU64::new(0),
+            refused: Mutex::default(),
             settled: tokio::sync::Notify::new(),
             sinks: RwLock::default(),
         });
@@ -255,6 +258,11 @@ impl Core {
         let id = self.next_handle.fetch_add(1, Ordering::Relaxed);
         lock(&self.handles).insert(id, Arc::new(open));
         crate::vfs::Handle(id)
+    }
+
+    /// The nodes whose changes the remote refused since the last call.
+    pub(crate) fn take_refused(&self) -> Vec<Ino> {
+        std::mem::take(&mut *lock(&self.refused))
     }
 
     /// How long the flusher may sleep.

@@ -1,1 +1,0 @@
-//! The tree against a model, and machines against each other.
