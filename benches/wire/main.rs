@@ -50,17 +50,18 @@ pub struct Edit {
 
 fn edits(size: u64) -> Vec<Edit> {
     let plain = |name, writes| Edit { name, writes, truncate: None, rewrite: false };
+    let one = |at| std::iter::once(at..at + 1024).collect::<Vec<Range<u64>>>();
     let middle = size / 2 + 12_345;
     let mut rng = StdRng::seed_from_u64(size);
     let step = size / 100;
     let scattered =
         (0..100).map(|i| i * step + rng.random_range(0..step - 4096)).map(|at| at..at + 4096).collect();
     vec![
-        plain("1 KiB in the middle", vec![middle..middle + 1024]),
-        plain("1 KiB appended", vec![size..size + 1024]),
-        Edit { truncate: Some(size / 2 + 777), ..plain("truncated to half", vec![]) },
+        plain("1 KiB in the middle", one(middle)),
+        plain("1 KiB appended", one(size)),
+        Edit { truncate: Some(size / 2 + 777), ..plain("truncated to half", Vec::new()) },
         plain("100 x 4 KiB scattered", scattered),
-        Edit { rewrite: true, ..plain("rewrite and rename", vec![middle..middle + 1024]) },
+        Edit { rewrite: true, ..plain("rewrite and rename", one(middle)) },
     ]
 }
 

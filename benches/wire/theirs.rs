@@ -111,7 +111,7 @@ fn copy(from: &Path, to: &Path) {
         if e.path().is_dir() {
             copy(&e.path(), &target)
         } else {
-            drop(std::fs::copy(e.path(), target).expect("a copy"))
+            std::fs::copy(e.path(), target).expect("a copy");
         }
     }
 }

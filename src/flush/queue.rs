@@ -22,6 +22,9 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// The longest wait after a failure.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
+/// Stands for all removals: what is gone has no number of its own any more. No node has it.
+pub const REMOVALS: Ino = Ino(0);
+
 /// The wait after the `attempts`-th failure in a row (1 is the first).
 pub fn backoff(attempts: u32) -> Duration {
     FIRST_BACKOFF.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_BACKOFF)

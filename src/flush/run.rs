@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     error::{Error, Kind, Result},
-    flush::plan,
+    flush::{plan, queue::REMOVALS},
     monitor::Monitor,
     namespace::Pending,
     node::{Content, Ino, Kind as NodeKind},
@@ -40,6 +40,11 @@ struct Flight {
 impl Flight {
     fn ino(&self) -> Option<Ino> {
         put_ino(&self.what)
+    }
+
+    /// Under which number it waits in the queue.
+    fn queued(&self) -> Ino {
+        self.ino().unwrap_or(REMOVALS)
     }
 }
 
@@ -70,10 +75,15 @@ pub async fn run(core: Arc<Core>, monitor: Arc<Monitor>) {
         }
         let result = flush_once(&core, &monitor).await;
         monitor.attempted(&result);
-        if let Err(e) = &result {
-            tracing::warn!(error = ?e, "a flush failed");
-            // Its nodes back off in the queue; what failed before it had any shall not spin.
-            tokio::time::sleep(Duration::from_millis(200)).await;
+        // What failed backs off in the queue, and what was sent has left it; but what failed before it was
+        // chosen, or is due behind very many that are not, shall not spin.
+        match result {
+            Ok(0) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Ok(_) => {}
+            Err(e) => {
+                tracing::warn!(error = ?e, "a flush failed");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
         }
     }
 }
@@ -130,7 +140,7 @@ fn prepare(core: &Arc<Core>, forced: bool) -> Result<(Vec<Change>, Vec<Flight>)>
     let chosen = {
         let mut queue = core.queue();
         if pending.len() < LOOK {
-            let differs: HashSet<Ino> = pending.iter().filter_map(put_ino).collect();
+            let differs: HashSet<Ino> = pending.iter().map(|p| put_ino(p).unwrap_or(REMOVALS)).collect();
             queue.keep(|ino| differs.contains(&ino), now);
         }
         let bytes = |ino| core.dirty_file(ino).map_or(0, |f| f.staged.dirty_bytes());
@@ -139,6 +149,10 @@ fn prepare(core: &Arc<Core>, forced: bool) -> Result<(Vec<Change>, Vec<Flight>)>
             (forced || due).then(|| bytes(ino))
         })
     };
+    if !chosen.iter().any(|&i| matches!(pending[i], Pending::Remove { .. })) {
+        // Those that are left go with what replaces them, when that is due.
+        core.queue().forget(REMOVALS);
+    }
     let mut changes = Vec::with_capacity(chosen.len());
     let mut flights = Vec::with_capacity(chosen.len());
     let mut pending: Vec<Option<Pending>> = pending.into_iter().map(Some).collect();
@@ -253,7 +267,20 @@ fn settle_all(
     core.batches.fetch_add(1, Ordering::SeqCst);
     let result = settle_each(core, monitor, flights, answer);
     lock(&core.in_flight).clear();
+    settle_removals(core)?;
     result
+}
+
+/// More was removed than fits into a batch, or since: the rest has its turn like a change of now.
+fn settle_removals(core: &Core) -> Result<()> {
+    let left = core.ns.any_removed()?;
+    let mut queue = core.queue();
+    if !left {
+        queue.forget(REMOVALS);
+    } else if queue.get(REMOVALS).is_none() {
+        queue.touch(REMOVALS, Instant::now());
+    }
+    Ok(())
 }
 
 fn settle_each(
@@ -273,9 +300,10 @@ fn settle_each(
             let now = Instant::now();
             for flight in &flights {
                 thaw(core, flight);
-                if let Some(ino) = flight.ino() {
-                    core.queue().failed(ino, Duration::ZERO, now);
-                }
+            }
+            let waits: HashSet<Ino> = flights.iter().map(Flight::queued).collect();
+            for ino in waits {
+                core.queue().failed(ino, Duration::ZERO, now);
             }
             return Err(e);
         }
@@ -305,26 +333,22 @@ fn settle(core: &Core, monitor: &Monitor, flight: &Flight, outcome: Outcome) -> 
                 *mark = file.staged.is_changed();
                 set_data(core, file.staged.ino(), file, *mark)?;
             }
+            core.queue().sent(flight.queued(), flight.frozen_at);
             if let Some(ino) = flight.ino() {
-                core.queue().sent(ino, flight.frozen_at);
                 monitor.saved(ino, path(), receipt);
             }
             Ok(true)
         }
         Outcome::Conflict => {
             thaw(core, flight);
-            if let Some(ino) = flight.ino() {
-                core.queue().failed(ino, Duration::ZERO, now);
-                lock(&core.refused).push(ino);
-            }
+            core.queue().failed(flight.queued(), Duration::ZERO, now);
+            lock(&core.refused).extend(flight.ino());
             monitor.pull_bell.notify_one();
             Ok(false)
         }
         Outcome::Retry { after, why } => {
             thaw(core, flight);
-            if let Some(ino) = flight.ino() {
-                core.queue().failed(ino, after, now);
-            }
+            core.queue().failed(flight.queued(), after, now);
             Err(match path() {
                 Some(path) => why.at(path),
                 None => why,
@@ -332,9 +356,7 @@ fn settle(core: &Core, monitor: &Monitor, flight: &Flight, outcome: Outcome) -> 
         }
         Outcome::Rejected(why) => {
             thaw(core, flight);
-            if let Some(ino) = flight.ino() {
-                core.queue().failed(ino, Duration::from_secs(60), now);
-            }
+            core.queue().failed(flight.queued(), Duration::from_secs(60), now);
             monitor.rejected(path(), &why);
             Err(why)
         }

@@ -38,9 +38,19 @@ impl Namespace {
             for node in &nodes {
                 out.push(put(tx, node)?);
             }
-            let mut q = tx.prepare_cached("SELECT rid, version, s_parent, s_name FROM tombstones LIMIT ?")?;
+            // A folder can only go with or after what was in it. So where not all removals fit, those come
+            // first that nothing stands on.
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = q.query_map([limit], |r| {
+            let fit: bool = tx
+                .prepare_cached(
+                    "SELECT (SELECT count(*) FROM (SELECT 1 FROM tombstones LIMIT ?1 + 1)) <= ?1",
+                )?
+                .query_row([limit.min(i64::MAX - 1)], |r| r.get(0))?;
+            let mut q = tx.prepare_cached(
+                "SELECT rid, version, s_parent, s_name FROM tombstones t \
+                 WHERE ?2 OR NOT EXISTS (SELECT 1 FROM tombstones c WHERE c.s_parent = t.rid) LIMIT ?1",
+            )?;
+            let rows = q.query_map(params![limit, fit], |r| {
                 Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?, r.get::<_, i64>(2)?, r.get::<_, String>(3)?))
             })?;
             for r in rows {
@@ -58,6 +68,12 @@ impl Namespace {
         let count =
             "SELECT (SELECT count(*) FROM nodes WHERE pending = 1) + (SELECT count(*) FROM tombstones)";
         Ok(self.db().prepare_cached(count)?.query_row([], |r| r.get::<_, i64>(0))?.unsigned_abs())
+    }
+
+    /// Whether anything that the remote has was removed here.
+    pub fn any_removed(&self) -> Result<bool> {
+        let any = "SELECT EXISTS (SELECT 1 FROM tombstones)";
+        Ok(self.db().prepare_cached(any)?.query_row([], |r| r.get(0))?)
     }
 
     /// Notes what is about to be sent, so that it is recognised among the remote's events if the answer

@@ -4,5 +4,6 @@
 mod support;
 
 mod bad_input;
+mod many_files;
 mod other_machines;
 mod programs;

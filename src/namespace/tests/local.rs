@@ -27,6 +27,39 @@ fn numbers_are_stable_and_never_used_again() {
 }
 
 #[test]
+fn of_many_removals_the_leaves_come_first() {
+    let mut bed = Bed::new();
+    let top = bed.make(R, "top", Kind::Dir).ino;
+    let sub = bed.make(top, "sub", Kind::Dir).ino;
+    for i in 0..5 {
+        bed.make(sub, &format!("{i}"), Kind::File);
+    }
+    for (version, what) in bed.pending(100).unwrap().iter().enumerate() {
+        bed.published(what, Version(version as u64 + 2), None).unwrap();
+    }
+    assert!(!bed.any_removed().unwrap());
+    for i in 0..5 {
+        bed.unlink(sub, &name(&format!("{i}")), Time(5)).unwrap();
+    }
+    bed.rmdir(top, &name("sub"), Time(6)).unwrap();
+    bed.rmdir(R, &name("top"), Time(7)).unwrap();
+    let mut sent = 0;
+    while bed.any_removed().unwrap() {
+        let batch = bed.pending(3).unwrap();
+        let removals: Vec<_> = batch.iter().filter(|p| matches!(p, Pending::Remove { .. })).collect();
+        assert!(!removals.is_empty() && removals.len() <= 3);
+        // Five files, and only then the two folders.
+        let folders = removals.len() == 2 && sent == 5;
+        assert_eq!(folders, sent >= 5, "{sent} before {removals:?}");
+        sent += removals.len();
+        for what in removals {
+            bed.published(what, Version(100), None).unwrap();
+        }
+    }
+    assert_eq!(sent, 7);
+}
+
+#[test]
 fn renames_obey_posix() {
     use RenameMode::{NoReplace, Replace};
     let mut bed = Bed::new();

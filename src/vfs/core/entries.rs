@@ -2,6 +2,7 @@
 
 use super::{Core, Open, error_fault};
 use crate::{
+    flush::queue::REMOVALS,
     namespace::{NewNode, Node},
     node::{Ino, Kind, Name, Time},
     vfs::{Attr, Caller, Fault, Handle, OpenOptions, RenameMode, Result},
@@ -73,9 +74,8 @@ impl Core {
     /// A node lost its name by a local change.
     fn unnamed(&self, node: &Node) -> Result<()> {
         self.queue().forget(node.ino);
-        self.let_go(node.ino).map_err(|e| error_fault(node.ino, &e))?;
-        self.queue_bell.notify_one();
-        Ok(())
+        self.touch(REMOVALS);
+        self.let_go(node.ino).map_err(|e| error_fault(node.ino, &e))
     }
 
     pub(super) async fn move_name(

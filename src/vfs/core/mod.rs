@@ -34,7 +34,7 @@ pub use ops::CoreVfs;
 
 use crate::{
     error::Result,
-    flush::queue::{Queue, Timing},
+    flush::queue::{Queue, REMOVALS, Timing},
     namespace::{Contents, Ctx, Effect, Namespace},
     node::{Content, Ino, NodeId, Time},
     remote::Remote,
@@ -166,6 +166,9 @@ impl Core {
             }
         }
         let now = Instant::now();
+        if self.ns.any_removed()? {
+            lock(&self.queue).touch(REMOVALS, now);
+        }
         for p in self.ns.pending(usize::MAX)? {
             if let crate::namespace::Pending::Put { ino, data_dirty, .. } = p {
                 lock(&self.queue).touch(ino, now);
