@@ -171,6 +171,19 @@ impl Report {
     }
 }
 
+impl Report {
+    /// What it printed of the cases that these lines begin with.
+    pub fn said(&self, cases: &[String]) -> String {
+        let named = |line: &str| cases.iter().any(|c| c.split(' ').next() == line.split_whitespace().next());
+        let mut of_interest = false;
+        let lines = self.text.lines().filter(|line| {
+            of_interest = if line.starts_with(char::is_whitespace) { of_interest } else { named(line) };
+            of_interest
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// A case is a line of its name and what came of it; what follows indented belongs to it.
 fn parse(text: String) -> Report {
     let mut report = Report::default();
@@ -195,6 +208,10 @@ fn reports_are_read_as_they_are_printed() {
          open::d          skipped\n\trequires features: chflags\n\
          \nSummary: 1 failed, 1 skipped, 1 passed, 0 expected failures, 3 total\n"
             .into(),
+    );
+    assert_eq!(
+        report.said(&["link::c failed".into()]),
+        "link::c          FAILED\n\tcalled `Result::unwrap()` ok"
     );
     assert_eq!(
         (report.passed, report.failed, report.skipped),

@@ -96,9 +96,9 @@ impl Filesystem for Adapter {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
         // Each is taken where the kernel has it. Left out on purpose: the write-back cache (what a program
         // was told is written must be in our journal), locks (the kernel then does them itself between
-        // the programs of this machine) and AUTO_INVAL_DATA (it would drop pages after our own writes).
+        // the programs of this machine), AUTO_INVAL_DATA (it would drop pages after our own writes) and
+        // ATOMIC_O_TRUNC (the kernel would have us cut a program that runs before it finds that it may not).
         for flag in [
-            InitFlags::FUSE_ATOMIC_O_TRUNC,
             InitFlags::FUSE_DO_READDIRPLUS,
             InitFlags::FUSE_READDIRPLUS_AUTO,
             InitFlags::FUSE_PARALLEL_DIROPS,

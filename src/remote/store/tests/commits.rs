@@ -127,14 +127,28 @@ async fn writers_agree(rig: Rig, seed: u64) {
         assert_eq!(cursor, store.head().await.unwrap());
     }
     assert_eq!(tree(&rig.client().await).await, truth, "read anew, seed {seed}");
-    // Every acknowledged change is in the tree, or was replaced by one that had seen it.
+    // Every acknowledged change is in the tree, or was replaced by one that had seen it. Who wishes for what
+    // another has just done is told so, of the same version; so each version has one maker among those
+    // who were told of it.
+    let mut told_of: BTreeMap<(u64, Version), Vec<_>> = BTreeMap::new();
+    for (id, version, expect, to) in &acknowledged {
+        told_of.entry((*id, *version)).or_default().push((*expect, to));
+    }
+    let mut places: Vec<_> = told_of.iter().collect();
+    // Where only one was told, he is the maker.
+    places.sort_by_key(|(_, told)| told.len());
     let mut replaced = HashMap::new();
-    for (id, _, expect, to) in &acknowledged {
-        if let Some(expect) = expect {
-            // Two may have wished the very same, and who wishes gone what is gone is told that it is.
-            let first = replaced.entry((*id, *expect)).or_insert(to);
-            let both = first.is_some() && to.is_some();
-            assert!(!both || *first == to, "{id} at {expect:?} was replaced twice, seed {seed}");
+    for ((id, version), told) in places {
+        let puts: Vec<_> = told.iter().filter(|(_, to)| to.is_some()).collect();
+        assert!(puts.iter().all(|(_, to)| *to == puts[0].1), "two wishes, one version, seed {seed}");
+        let free = |expect: &Version| !replaced.contains_key(&(*id, *expect));
+        match told.iter().filter_map(|(expect, _)| *expect).find(free) {
+            Some(expect) => drop(replaced.insert((*id, expect), *version)),
+            // A new node, or one that was gone before it was to go.
+            None => assert!(
+                puts.iter().all(|(expect, _)| expect.is_none()),
+                "{id} at {version:?} replaces what another has replaced, seed {seed}"
+            ),
         }
     }
     for (id, version, _, to) in &acknowledged {
