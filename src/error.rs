@@ -80,6 +80,13 @@ impl Error {
         Error::new(kind, format!("{doing}: {e}")).because(e)
     }
 
+    /// The same failure for another one whom it concerns; without the failure beneath.
+    pub fn again(&self) -> Error {
+        let Inner { kind, cause, remedy, path, .. } = &*self.0;
+        let (kind, cause, remedy, path) = (*kind, cause.clone(), remedy.clone(), path.clone());
+        Error(Box::new(Inner { kind, cause, remedy, path, source: None }))
+    }
+
     /// What sort of failure it is.
     pub fn kind(&self) -> Kind {
         self.0.kind

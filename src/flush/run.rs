@@ -131,6 +131,10 @@ fn prepare(core: &Arc<Core>, forced: bool) -> Result<(Vec<Change>, Vec<Flight>)>
     let _gate = core.gate.read().unwrap_or_else(|e| e.into_inner());
     let now = Instant::now();
     for (ino, file) in core.files() {
+        let due = forced || core.queue().due(ino, core.timing).is_none_or(|t| t <= now);
+        if !due {
+            continue;
+        }
         let mark = file.mark();
         if *mark {
             set_data(core, ino, &file, true)?;

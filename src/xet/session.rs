@@ -20,7 +20,7 @@ use super::{
     packer::Packer,
 };
 use crate::{
-    error::{Error, Kind, Result},
+    error::{Kind, Result},
     remote::Composition,
 };
 
@@ -56,14 +56,14 @@ pub(super) async fn upload(inner: &Arc<Inner>, files: Vec<Composition>) -> Vec<R
         None => packer.finish().await,
     };
     if let Err(e) = finished {
-        return files.iter().map(|_| Err(again(&e))).collect();
+        return files.iter().map(|_| Err(e.again())).collect();
     }
     // All xorbs are at the remote: now the segments have their names and the files can be checked.
     let mut sealed: Vec<Result<Sealed>> =
         drafts.into_iter().map(|d| d.and_then(|d| d.seal(&mut packer))).collect();
     match publish(inner, &sealed, &packer.infos).await {
         Ok(sent) => shards += sent,
-        Err(e) => return files.iter().map(|_| Err(again(&e))).collect(),
+        Err(e) => return files.iter().map(|_| Err(e.again())).collect(),
     }
     for file in sealed.iter().flatten() {
         if let Some(info) = &file.info {
@@ -161,16 +161,4 @@ fn share(sealed: &mut [Result<Sealed>], xorbs: u64, packed: u64, shards: u64) {
         let outline = f.outline.as_ref().map_or(0, |o| o.len() as u64);
         f.receipt.sent = part(xorbs, f.new, packed) + part(shards, weight(f), total) + outline;
     }
-}
-
-/// The same failure for another file of the session.
-fn again(e: &Error) -> Error {
-    let mut copy = Error::new(e.kind(), e.cause());
-    if let Some(remedy) = e.remedy_text() {
-        copy = copy.remedy(remedy);
-    }
-    if let Some(path) = e.path() {
-        copy = copy.at(path);
-    }
-    copy
 }

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::{StreamExt, TryStreamExt, stream};
+
 use super::{
     Store,
     decide::{Verdict, Wish, decide},
@@ -22,6 +24,9 @@ use crate::{
 /// How long to wait before trying again, by default and when a disk is full.
 const SOON: Duration = Duration::from_secs(5);
 const LATER: Duration = Duration::from_secs(30);
+
+/// Each announcement is a sync of a file's journal; the disk does many together as fast as one.
+const ANNOUNCED_AT_ONCE: usize = 16;
 
 /// What became of the content of one change.
 enum Upload {
@@ -41,19 +46,6 @@ fn refusal(e: Error) -> Outcome {
         Kind::Damaged | Kind::NotFound | Kind::Invalid | Kind::NewerFormat => Outcome::Rejected(e),
         Kind::NoSpace => Outcome::Retry { after: LATER, why: e },
         _ => Outcome::Retry { after: SOON, why: e },
-    }
-}
-
-/// Another error that says the same.
-fn again(e: &Error) -> Error {
-    let same = Error::new(e.kind(), e.cause());
-    let same = match e.remedy_text() {
-        Some(remedy) => same.remedy(remedy),
-        None => same,
-    };
-    match e.path() {
-        Some(path) => same.at(path),
-        None => same,
     }
 }
 
@@ -84,11 +76,11 @@ impl Store {
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Whom the waiting ones wait for.
         let cause = uploads.iter().find_map(|u| match u {
-            Upload::Failed(e) => Some(again(e)),
+            Upload::Failed(e) => Some(e.again()),
             _ => None,
         });
         let waiting = || match &cause {
-            Some(e) => again(e),
+            Some(e) => e.again(),
             None => Error::new(Kind::Other, "another change must come first"),
         };
         Ok(committed
@@ -103,7 +95,7 @@ impl Store {
                 (Verdict::Senseless(why), _) => Outcome::Rejected(Error::new(Kind::Invalid, why)),
                 (Verdict::Holds | Verdict::Already(_), upload) => {
                     if let (Verdict::Holds, Some(e)) = (verdict, &committed.failed) {
-                        return refusal(again(e));
+                        return refusal(e.again());
                     }
                     let version = match verdict {
                         Verdict::Already(version) if version.0 > 0 => version,
@@ -133,24 +125,25 @@ impl Store {
             return Ok(changes.iter().map(|_| Upload::None).collect());
         }
         let sources: Vec<_> = files.iter().map(|f| f.source.clone()).collect();
-        let mut answers = self.xet.upload(files).await.into_iter().zip(sources);
-        let mut uploads = Vec::with_capacity(changes.len());
-        for change in changes {
-            if composition(change).is_none() {
-                uploads.push(Upload::None);
-                continue;
-            }
-            uploads.push(match answers.next() {
-                Some((Ok(done), source)) => match announce(source, done.content).await {
+        let answers = self.xet.upload(files).await.into_iter().zip(sources);
+        let announced = stream::iter(answers).map(|(answer, source)| async move {
+            match answer {
+                Ok(done) => Ok(match announce(source, done.content).await {
                     Ok(()) => Upload::Done(done.content, done.receipt),
                     Err(e) => Upload::Failed(e),
-                },
-                Some((Err(e), _)) if is_the_buckets(&e) => return Err(e),
-                Some((Err(e), _)) => Upload::Failed(e),
-                None => Upload::Failed(Error::new(Kind::Other, "the upload gave no answer")),
-            });
-        }
-        Ok(uploads)
+                }),
+                Err(e) if is_the_buckets(&e) => Err(e),
+                Err(e) => Ok(Upload::Failed(e)),
+            }
+        });
+        let mut answers = announced.buffered(ANNOUNCED_AT_ONCE).try_collect::<Vec<_>>().await?.into_iter();
+        let uploads = changes.iter().map(|change| match composition(change) {
+            None => Upload::None,
+            Some(_) => answers
+                .next()
+                .unwrap_or_else(|| Upload::Failed(Error::new(Kind::Other, "the upload gave no answer"))),
+        });
+        Ok(uploads.collect())
     }
 
     /// The change as [`decide`] wants it. A content that the bucket does not have fails the change.
