@@ -95,6 +95,7 @@ pub fn problem(code: &str, cause: impl Into<String>, path: Option<String>) -> Pr
         remedy: row.map_or("", |k| k.remedy).into(),
         severity: row.map_or(Severity::Error, |k| k.severity),
         path,
+        action: None,
     }
 }
 

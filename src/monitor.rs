@@ -233,6 +233,7 @@ impl Monitor {
             remedy: e.remedy_text().unwrap_or(remedy).to_owned(),
             severity: Severity::Error,
             path: e.path().map(str::to_owned),
+            action: None,
         };
         self.insert(format!("{}{code}", doing.prefix()), problem);
     }
@@ -262,6 +263,7 @@ impl Monitor {
             remedy: "Compare the two, then delete or rename the conflicted copy.".into(),
             severity: Severity::Warning,
             path: Some(ours.to_owned()),
+            action: None,
         });
     }
 
@@ -277,6 +279,7 @@ impl Monitor {
                 .to_owned(),
             severity: Severity::Error,
             path,
+            action: None,
         });
     }
 

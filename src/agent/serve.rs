@@ -58,6 +58,16 @@ impl Service for Agent {
                 self.quit.send_replace(true);
                 Ok(Reply::Done)
             }
+            Request::Pin { .. }
+            | Request::Unpin { .. }
+            | Request::List { .. }
+            | Request::Activity { .. }
+            | Request::Settings
+            | Request::Configure { .. }
+            | Request::CacheLimit { .. }
+            | Request::Retry { .. }
+            | Request::Probe { .. }
+            | Request::Init { .. } => Err(Error::new(Kind::Other, "not built yet")),
             Request::Hello { .. } | Request::Watch => {
                 Err(Error::new(Kind::Other, "the server answers this itself"))
             }

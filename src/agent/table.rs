@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Held;
 use crate::{
     config::DriveConfig,
-    control::api::{DriveState, DriveStatus, Pending, Rate},
+    control::api::{DriveState, DriveStatus},
     error::{Error, Kind, Result},
     health,
 };
@@ -41,17 +41,10 @@ pub(super) enum Slot {
 
 /// What a drive that is not there shows.
 pub(super) fn absent(config: &DriveConfig, state: DriveState, why: Option<&Error>) -> DriveStatus {
+    let at = config.mountpoint.display().to_string();
     DriveStatus {
-        name: config.name.clone(),
-        remote: config.url.clone(),
-        mountpoint: config.mountpoint.display().to_string(),
-        state,
-        pending: Pending::default(),
-        sent_bytes: 0,
-        received_bytes: 0,
-        rate: Rate::default(),
-        queue: Vec::new(),
         problems: why.map(|e| health::problem_of("mount-failed", e)).into_iter().collect(),
+        ..DriveStatus::new(&config.name, &config.url, &at, state)
     }
 }
 

@@ -120,6 +120,8 @@ pub fn drive(d: &DriveStatus) -> String {
             QueueState::Quiet => "waits for the file to be quiet".to_owned(),
             QueueState::Ready => "waits for its turn".to_owned(),
             QueueState::Uploading => format!("{} sent", size(item.sent)),
+            QueueState::Committing => "waits for the remote's commit".to_owned(),
+            QueueState::Conflict => "was changed elsewhere too".to_owned(),
             QueueState::Retry => {
                 format!("waits to try again, failed {}", count(item.attempts.into(), "time"))
             }
@@ -181,16 +183,9 @@ mod tests {
 
     fn drive_in(state: DriveState, files: u64, bytes: u64) -> DriveStatus {
         DriveStatus {
-            name: "b".into(),
-            remote: "store:/b".into(),
-            mountpoint: "/m".into(),
-            state,
             pending: Pending { files, bytes },
             sent_bytes: 1_234_567,
-            received_bytes: 0,
-            rate: Default::default(),
-            queue: vec![],
-            problems: vec![],
+            ..DriveStatus::new("b", "store:/b", "/m", state)
         }
     }
 
@@ -272,6 +267,9 @@ mod tests {
             dirty: vec![[0, 10]],
             state: "new".into(),
             receipt: Some(Receipt { changed: 1, sent: 2, reused: 3, reread: 4, ms: 5 }),
+            kind: lacuna::node::Kind::File,
+            pinned: false,
+            sending: vec![],
         };
         let text = info("/m/a", &i);
         assert!(text.contains("here       2.0 kB of 10 kB in 2 pieces"), "{text}");

@@ -72,6 +72,10 @@ impl Drive {
             rate: self.rates.note(now, sent_bytes, received_bytes),
             queue,
             problems,
+            read_only: self.options.read_only,
+            paused: None,
+            cache: Default::default(),
+            saves: 0,
         }
     }
 
@@ -107,6 +111,9 @@ impl Drive {
                         sent: 0,
                         state,
                         attempts: entry.map_or(0, |e| e.attempts),
+                        size: 0,
+                        retry_ms: None,
+                        why: None,
                     })
                 }
                 namespace::Pending::Put { .. } => None,
@@ -160,6 +167,9 @@ pub(super) fn info(core: &Core, monitor: &Monitor, node: &Node) -> Result<FileIn
         dirty: coverage.as_ref().map_or_else(Vec::new, |c| pairs(&c.dirty)),
         state: state.to_owned(),
         receipt: monitor.receipt(node.ino),
+        kind: node.kind,
+        pinned: false,
+        sending: Vec::new(),
     };
     core.close_if_idle(node.ino);
     Ok(info)

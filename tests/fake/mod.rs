@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use lacuna::{
     agent::{self, Held, Holder, Wanted},
-    config::Home,
+    config::{DriveConfig, Home},
     control::{
         api::{DriveState, DriveStatus, FileInfo, Pending, Receipt, Request, Status},
         client::Client,
@@ -100,6 +100,9 @@ impl Held for FakeDrive {
             dirty: vec![[10, 20]],
             state: "modified".into(),
             receipt: Some(Receipt { changed: 10, sent: 20, reused: 180, reread: 5, ms: 3 }),
+            kind: lacuna::node::Kind::File,
+            pinned: false,
+            sending: vec![],
         })
     }
 
@@ -136,18 +139,8 @@ impl Holder for FakeHolder {
         if wanted.drive.url.starts_with("broken:") {
             return Err(Error::new(Kind::Damaged, "the bucket is broken").remedy("mend it"));
         }
-        let status = DriveStatus {
-            name: wanted.drive.name.clone(),
-            remote: wanted.drive.url.clone(),
-            mountpoint: wanted.drive.mountpoint.display().to_string(),
-            state: DriveState::Synced,
-            pending: Pending::default(),
-            sent_bytes: 0,
-            received_bytes: 0,
-            rate: Default::default(),
-            queue: vec![],
-            problems: vec![],
-        };
+        let DriveConfig { name, url, mountpoint, .. } = &wanted.drive;
+        let status = DriveStatus::new(name, url, &mountpoint.display().to_string(), DriveState::Synced);
         let drive = Arc::new(FakeDrive {
             status: watch::Sender::new(status),
             flush_fails: Mutex::new(None),
