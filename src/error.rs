@@ -80,11 +80,11 @@ impl Error {
         Error::new(kind, format!("{doing}: {e}")).because(e)
     }
 
-    /// The same failure for another one whom it concerns; without the failure beneath.
-    pub fn again(&self) -> Error {
+    /// Another error that says the same, without the failure beneath: one failure may have to be told to many.
+    pub fn again(&self) -> Self {
         let Inner { kind, cause, remedy, path, .. } = &*self.0;
-        let (kind, cause, remedy, path) = (*kind, cause.clone(), remedy.clone(), path.clone());
-        Error(Box::new(Inner { kind, cause, remedy, path, source: None }))
+        let (cause, remedy, path) = (cause.clone(), remedy.clone(), path.clone());
+        Error(Box::new(Inner { kind: *kind, cause, remedy, path, source: None }))
     }
 
     /// What sort of failure it is.

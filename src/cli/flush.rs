@@ -115,19 +115,12 @@ mod tests {
 
     fn status(files: u64, problem: Option<&str>) -> Status {
         let drive = DriveStatus {
-            name: "b".into(),
-            remote: "store:/b".into(),
-            mountpoint: "/m".into(),
-            state: DriveState::Synced,
             pending: Pending { files, bytes: files },
-            sent_bytes: 0,
-            received_bytes: 0,
-            rate: Default::default(),
-            queue: vec![],
             problems: problem
                 .map(|code| health::problem(code, "cause", Some("a".into())))
                 .into_iter()
                 .collect(),
+            ..DriveStatus::new("b", "store:/b", "/m", DriveState::Synced)
         };
         Status { version: 1, drives: vec![drive] }
     }

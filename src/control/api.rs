@@ -51,6 +51,23 @@ pub struct Problem {
     pub severity: Severity,
     /// Which file, from the drive's root; none: the whole drive.
     pub path: Option<String>,
+    /// What a client can offer as a button, if the remedy is something that it can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+}
+
+/// A remedy that is one step of a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Show the file in the file manager.
+    Reveal,
+    /// Try again at once: [`Request::Retry`].
+    Retry,
+    /// Free the space of what the remote has: [`Request::Evict`] of the whole drive.
+    Evict,
+    /// Sign in to the remote.
+    SignIn,
 }
 
 /// What waits to be sent.
@@ -81,8 +98,12 @@ pub enum QueueState {
     Ready,
     /// Is being sent.
     Uploading,
+    /// All bytes are at the remote; its commit is awaited.
+    Committing,
     /// Waits before another try.
     Retry,
+    /// The remote has moved on: both versions are going to be kept.
+    Conflict,
 }
 
 /// One change that waits or is on its way.
@@ -98,6 +119,33 @@ pub struct QueueItem {
     pub state: QueueState,
     /// How often it failed.
     pub attempts: u32,
+    /// Its length now, bytes.
+    #[serde(default)]
+    pub size: u64,
+    /// How long it waits before the next try, milliseconds; none: it does not wait for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_ms: Option<u64>,
+    /// Why the last try failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// A pause.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Paused {
+    /// Up to when; none: until `resume`.
+    pub until: Option<crate::node::Time>,
+}
+
+/// What a drive takes on this machine's disk, bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Cache {
+    /// All bytes of files that are here.
+    pub bytes: u64,
+    /// Of them those of pinned files.
+    pub pinned: u64,
+    /// Clean bytes go when `bytes` would be more; none: no limit.
+    pub limit: Option<u64>,
 }
 
 /// Everything about one drive.
@@ -123,6 +171,41 @@ pub struct DriveStatus {
     pub queue: Vec<QueueItem>,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// Whether programs may only read.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Held by the user, whatever `state` says that is worse.
+    #[serde(default)]
+    pub paused: Option<Paused>,
+    /// What it takes on this machine's disk.
+    #[serde(default)]
+    pub cache: Cache,
+    /// Counts the saves that the remote committed since the mount: when it differs, [`Request::Activity`]
+    /// has news.
+    #[serde(default)]
+    pub saves: u64,
+}
+
+impl DriveStatus {
+    /// A drive of which nothing else is known: nothing moved, nothing waits, nothing is wrong.
+    pub fn new(name: &str, remote: &str, mountpoint: &str, state: DriveState) -> DriveStatus {
+        DriveStatus {
+            name: name.to_owned(),
+            remote: remote.to_owned(),
+            mountpoint: mountpoint.to_owned(),
+            state,
+            pending: Pending::default(),
+            sent_bytes: 0,
+            received_bytes: 0,
+            rate: Rate::default(),
+            queue: Vec::new(),
+            problems: Vec::new(),
+            read_only: false,
+            paused: None,
+            cache: Cache::default(),
+            saves: 0,
+        }
+    }
 }
 
 /// The answer to `status`.
@@ -151,6 +234,87 @@ pub struct FileInfo {
     pub state: String,
     /// What the last save cost, if this machine made it.
     pub receipt: Option<Receipt>,
+    /// What it is.
+    #[serde(default = "file")]
+    pub kind: crate::node::Kind,
+    /// Whether it, or a folder above it, is kept on this machine.
+    #[serde(default)]
+    pub pinned: bool,
+    /// Byte ranges of the generation that is being sent; part of `dirty`.
+    #[serde(default)]
+    pub sending: Vec<[u64; 2]>,
+}
+
+fn file() -> crate::node::Kind {
+    crate::node::Kind::File
+}
+
+/// One node of a folder, as the file browser shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: crate::node::Kind,
+    /// Length in bytes; of a folder 0.
+    pub size: u64,
+    /// Last change of the content.
+    pub mtime: crate::node::Time,
+    /// Bytes of it that are on this machine.
+    pub present: u64,
+    /// Bytes of it that the remote has not committed.
+    pub dirty: u64,
+    /// Whether it, or a folder above it, is kept on this machine.
+    pub pinned: bool,
+    /// As in [`FileInfo`]; of a folder `synced` or `modified`, by its own place and attributes.
+    pub state: String,
+}
+
+/// Some of the nodes of a folder, by name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Listing {
+    /// In the order of their names (by bytes).
+    pub entries: Vec<Entry>,
+    /// There are more after the last one.
+    pub more: bool,
+}
+
+/// A save that the remote has committed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Save {
+    /// Which drive.
+    pub drive: String,
+    /// From the drive's root, as it was called then.
+    pub path: String,
+    /// When.
+    pub at: crate::node::Time,
+    /// The file's length then, bytes.
+    pub size: u64,
+    /// What it cost.
+    pub receipt: Receipt,
+}
+
+/// What holds for all drives of an agent.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct AgentSettings {
+    /// At most so many bytes a second to the remotes, all together; none: no limit.
+    #[serde(default)]
+    pub upload_limit: Option<u64>,
+    /// At most so many bytes a second from the remotes, all together; none: no limit.
+    #[serde(default)]
+    pub download_limit: Option<u64>,
+}
+
+/// What is at a remote's URL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    /// A remote that can be mounted.
+    Ready,
+    /// The same, but it may not be written to.
+    ReadOnly,
+    /// A place where [`Request::Init`] can make one: a folder that is missing or empty.
+    Free,
 }
 
 /// What can be asked, one JSON object a line: `{"id":7,"ask":"flush","drive":"photos"}`. The first one
@@ -217,6 +381,69 @@ pub enum Request {
         /// A file or folder, from the drive's root; empty: all of it.
         path: String,
     },
+    /// Keeps a file, or all that is and will be below a folder, on this machine: missing bytes are fetched,
+    /// nothing of it is evicted. [`Reply::Done`] as soon as that is noted.
+    Pin {
+        /// Which drive.
+        drive: String,
+        /// From the drive's root; empty: all of it.
+        path: String,
+    },
+    /// No longer. Nothing is removed at once. [`Reply::Done`].
+    Unpin {
+        /// Which drive.
+        drive: String,
+        /// From the drive's root.
+        path: String,
+    },
+    /// What is in a folder. [`Reply::List`].
+    List {
+        /// Which drive.
+        drive: String,
+        /// The folder, from the drive's root; empty: the root.
+        path: String,
+        /// Go on after this name.
+        #[serde(default)]
+        after: Option<String>,
+        /// At most so many (and at most 1,000).
+        limit: u32,
+    },
+    /// The newest saves, newest first. [`Reply::Activity`].
+    Activity {
+        /// Of which drive; none: of all.
+        drive: Option<String>,
+        /// At most so many (and at most 1,000).
+        limit: u32,
+    },
+    /// What holds for all drives. [`Reply::Settings`].
+    Settings,
+    /// Changes that, at once and for good. [`Reply::Done`].
+    Configure {
+        /// All of it.
+        settings: AgentSettings,
+    },
+    /// Sets how much a drive may take on this machine's disk. [`Reply::Done`].
+    CacheLimit {
+        /// Which drive.
+        drive: String,
+        /// Bytes; none: no limit.
+        bytes: Option<u64>,
+    },
+    /// Tries again at once what waits after a failure. [`Reply::Done`].
+    Retry {
+        /// Which; none: all.
+        drive: Option<String>,
+    },
+    /// Looks what is at a URL, without mounting it. [`Reply::Probed`].
+    Probe {
+        /// The remote.
+        url: String,
+    },
+    /// Makes a bucket. [`Reply::Done`]; no harm if it is one already.
+    Init {
+        /// The remote; a `store:` path is absolute.
+        url: String,
+    },
     /// Unmounts everything and ends the agent. [`Reply::Done`], then the connection ends.
     Quit,
 }
@@ -268,6 +495,19 @@ pub enum Reply {
     Evicted {
         /// Bytes freed on this machine.
         bytes: u64,
+    },
+    /// To `list`.
+    List(Listing),
+    /// To `activity`.
+    Activity(Vec<Save>),
+    /// To `settings`.
+    Settings(AgentSettings),
+    /// To `probe`.
+    Probed {
+        /// What is there.
+        found: Found,
+        /// The name that a drive of it would get.
+        name: String,
     },
 }
 

@@ -18,7 +18,11 @@ use std::{
 
 use crate::{
     error::{Error, Kind, Result},
-    flush::{plan, queue::REMOVALS},
+    flush::{
+        plan,
+        progress::{Progress, Watched},
+        queue::REMOVALS,
+    },
     monitor::Monitor,
     namespace::Pending,
     node::{Content, Ino, Kind as NodeKind},
@@ -35,6 +39,7 @@ struct Flight {
     what: Pending,
     file: Option<(Arc<File>, Arc<Frozen>)>,
     frozen_at: Instant,
+    progress: Arc<Progress>,
 }
 
 impl Flight {
@@ -100,9 +105,10 @@ pub async fn flush_once(core: &Arc<Core>, monitor: &Arc<Monitor>) -> Result<usiz
         return Ok(0);
     }
     let inos: Vec<Ino> = flights.iter().filter_map(Flight::ino).collect();
-    monitor.sending(&inos);
+    let sending = flights.iter().filter_map(|f| Some((f.ino()?, f.progress.clone())));
+    monitor.sending(sending.collect());
     let answer = core.remote.publish(changes).await;
-    monitor.sending(&[]);
+    monitor.sending(Default::default());
     let settled = {
         let (core, monitor) = (core.clone(), monitor.clone());
         crate::read::blocking(move || {
@@ -185,6 +191,7 @@ fn prepare(core: &Arc<Core>, forced: bool) -> Result<(Vec<Change>, Vec<Flight>)>
 fn prepare_one(core: &Arc<Core>, mut what: Pending) -> Result<Option<(Change, Flight)>> {
     let frozen_at = Instant::now();
     let mut file = None;
+    let mut progress = Arc::new(Progress::without_bytes());
     let change = match &mut what {
         Pending::Remove { id, expect, .. } => Change { id: *id, expect: Some(*expect), op: Op::Remove },
         Pending::Put { ino, id, expect, parent, name, meta, kind, target, have, data_dirty, .. } => {
@@ -199,7 +206,15 @@ fn prepare_one(core: &Arc<Core>, mut what: Pending) -> Result<Option<(Change, Fl
                     match frozen {
                         Some((f, frozen)) => {
                             meta.mtime = frozen.mtime;
-                            let body = NewBody::Compose(frozen.composition.clone());
+                            let mut composition = frozen.composition.clone();
+                            progress = Arc::default();
+                            composition.source = Watched::new(
+                                composition.source,
+                                composition.dirty.clone(),
+                                progress.clone(),
+                                core.news.clone(),
+                            );
+                            let body = NewBody::Compose(composition);
                             file = Some((f, frozen));
                             body
                         }
@@ -211,7 +226,7 @@ fn prepare_one(core: &Arc<Core>, mut what: Pending) -> Result<Option<(Change, Fl
             Change { id: *id, expect: *expect, op }
         }
     };
-    Ok(Some((change, Flight { what, file, frozen_at })))
+    Ok(Some((change, Flight { what, file, frozen_at, progress })))
 }
 
 fn freeze(core: &Arc<Core>, ino: Ino) -> Result<Option<(Arc<File>, Arc<Frozen>)>> {
@@ -270,6 +285,7 @@ fn settle_all(
     let _gate = core.gate.read().unwrap_or_else(|e| e.into_inner());
     core.batches.fetch_add(1, Ordering::SeqCst);
     let result = settle_each(core, monitor, flights, answer);
+    monitor.activity.write();
     lock(&core.in_flight).clear();
     settle_removals(core)?;
     result
@@ -304,6 +320,9 @@ fn settle_each(
             let now = Instant::now();
             for flight in &flights {
                 thaw(core, flight);
+                if let Some(ino) = flight.ino() {
+                    monitor.not_sent(ino, &e);
+                }
             }
             let waits: HashSet<Ino> = flights.iter().map(Flight::queued).collect();
             for ino in waits {
@@ -339,20 +358,26 @@ fn settle(core: &Core, monitor: &Monitor, flight: &Flight, outcome: Outcome) -> 
             }
             core.queue().sent(flight.queued(), flight.frozen_at);
             if let Some(ino) = flight.ino() {
-                monitor.saved(ino, path(), receipt);
+                monitor.saved(ino, path(), content.map_or(0, |c| c.size), receipt);
             }
             Ok(true)
         }
         Outcome::Conflict => {
             thaw(core, flight);
             core.queue().failed(flight.queued(), Duration::ZERO, now);
-            lock(&core.refused).extend(flight.ino());
+            if let Some(ino) = flight.ino() {
+                lock(&core.refused).push(ino);
+                monitor.conflicting(ino);
+            }
             monitor.pull_bell.notify_one();
             Ok(false)
         }
         Outcome::Retry { after, why } => {
             thaw(core, flight);
             core.queue().failed(flight.queued(), after, now);
+            if let Some(ino) = flight.ino() {
+                monitor.not_sent(ino, &why);
+            }
             Err(match path() {
                 Some(path) => why.at(path),
                 None => why,
@@ -361,6 +386,9 @@ fn settle(core: &Core, monitor: &Monitor, flight: &Flight, outcome: Outcome) -> 
         Outcome::Rejected(why) => {
             thaw(core, flight);
             core.queue().failed(flight.queued(), Duration::from_secs(60), now);
+            if let Some(ino) = flight.ino() {
+                monitor.not_sent(ino, &why);
+            }
             monitor.rejected(path(), &why);
             Err(why)
         }

@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,9 +15,9 @@ use std::{
 use async_trait::async_trait;
 use lacuna::{
     agent::{self, Held, Holder, Wanted},
-    config::Home,
+    config::{DriveConfig, Home},
     control::{
-        api::{DriveState, DriveStatus, FileInfo, Pending, Receipt, Request, Status},
+        api::{DriveState, DriveStatus, Entry, FileInfo, Listing, Pending, Receipt, Request, Save, Status},
         client::Client,
     },
     error::{Error, Kind, Result},
@@ -34,6 +34,12 @@ pub struct FakeDrive {
     pub wanted: Wanted,
     /// What its status says; a flush waits until nothing is pending.
     pub status: watch::Sender<DriveStatus>,
+    /// Counts its changes.
+    changes: watch::Sender<u64>,
+    /// How often its status was asked for.
+    pub looks: AtomicU64,
+    /// Every call of those that only note something, as words.
+    pub calls: Mutex<Vec<String>>,
     /// What a flush answers while something is pending.
     pub flush_fails: Mutex<Option<Kind>>,
     pub flushing: Notify,
@@ -45,6 +51,11 @@ pub struct FakeDrive {
 impl FakeDrive {
     pub fn set(&self, change: impl FnOnce(&mut DriveStatus)) {
         self.status.send_modify(change);
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    fn called(&self, call: String) {
+        self.calls.lock().unwrap().push(call);
     }
 
     pub fn pend(&self, files: u64, bytes: u64) {
@@ -58,7 +69,12 @@ impl FakeDrive {
 #[async_trait]
 impl Held for FakeDrive {
     async fn status(&self) -> DriveStatus {
+        self.looks.fetch_add(1, Ordering::SeqCst);
         self.status.borrow().clone()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     async fn flush(&self) -> Result<()> {
@@ -100,11 +116,59 @@ impl Held for FakeDrive {
             dirty: vec![[10, 20]],
             state: "modified".into(),
             receipt: Some(Receipt { changed: 10, sent: 20, reused: 180, reread: 5, ms: 3 }),
+            kind: lacuna::node::Kind::File,
+            pinned: false,
+            sending: vec![],
         })
     }
 
     async fn evict(&self, _: &str) -> Result<u64> {
         Ok(1_234)
+    }
+
+    async fn pin(&self, path: &str) -> Result<()> {
+        self.called(format!("pin {path}"));
+        Ok(())
+    }
+
+    async fn unpin(&self, path: &str) -> Result<()> {
+        self.called(format!("unpin {path}"));
+        Ok(())
+    }
+
+    async fn list(&self, path: &str, after: Option<&str>, limit: usize) -> Result<Listing> {
+        let entry = |n: usize| Entry {
+            name: format!("{path}{n:04}"),
+            kind: lacuna::node::Kind::File,
+            size: 1,
+            mtime: Time(1),
+            present: 0,
+            dirty: 0,
+            pinned: false,
+            state: "synced".into(),
+        };
+        let all = (0..2_000).map(entry).filter(|e| after.is_none_or(|after| e.name.as_str() > after));
+        Ok(Listing { entries: all.take(limit).collect(), more: true })
+    }
+
+    async fn activity(&self, limit: usize) -> Vec<Save> {
+        let drive = &self.wanted.drive.name;
+        let save = |n: i64| Save {
+            drive: drive.clone(),
+            path: format!("{n}"),
+            at: Time(n * 10 + drive.len() as i64),
+            size: 1,
+            receipt: Receipt::default(),
+        };
+        (0..5).rev().map(save).take(limit).collect()
+    }
+
+    async fn set_cache_limit(&self, bytes: Option<u64>) {
+        self.called(format!("cache limit {bytes:?}"));
+    }
+
+    async fn retry(&self) {
+        self.called("retry".into());
     }
 
     async fn unmount(&self) -> Result<()> {
@@ -128,28 +192,23 @@ impl Held for FakeDrive {
 #[derive(Default)]
 pub struct FakeHolder {
     pub drives: Mutex<BTreeMap<String, Arc<FakeDrive>>>,
+    pub tries: AtomicU64,
 }
 
 #[async_trait]
 impl Holder for FakeHolder {
     async fn hold(&self, wanted: Wanted) -> Result<Arc<dyn Held>> {
+        self.tries.fetch_add(1, Ordering::SeqCst);
         if wanted.drive.url.starts_with("broken:") {
             return Err(Error::new(Kind::Damaged, "the bucket is broken").remedy("mend it"));
         }
-        let status = DriveStatus {
-            name: wanted.drive.name.clone(),
-            remote: wanted.drive.url.clone(),
-            mountpoint: wanted.drive.mountpoint.display().to_string(),
-            state: DriveState::Synced,
-            pending: Pending::default(),
-            sent_bytes: 0,
-            received_bytes: 0,
-            rate: Default::default(),
-            queue: vec![],
-            problems: vec![],
-        };
+        let DriveConfig { name, url, mountpoint, .. } = &wanted.drive;
+        let status = DriveStatus::new(name, url, &mountpoint.display().to_string(), DriveState::Synced);
         let drive = Arc::new(FakeDrive {
             status: watch::Sender::new(status),
+            changes: watch::Sender::new(0),
+            looks: AtomicU64::new(0),
+            calls: Mutex::default(),
             flush_fails: Mutex::new(None),
             flushing: Notify::new(),
             busy: AtomicBool::new(false),
