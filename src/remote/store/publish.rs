@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::{
     Store,
@@ -19,6 +19,7 @@ use crate::{
     error::{Error, Kind, Result},
     node::{Content, Time},
     remote::{Body, Change, Composition, NewBody, Op, Outcome, Receipt, Source, Version},
+    xet::Uploaded,
 };
 
 /// How long to wait before trying again, by default and when a disk is full.
@@ -53,6 +54,18 @@ fn refusal(e: Error) -> Outcome {
 async fn announce(source: Arc<dyn Source>, content: Content) -> Result<()> {
     blocking(move || source.composed(content).map_err(|e| Error::io("noting what is about to be saved", e)))
         .await
+}
+
+/// What came of an upload, announced if it is complete. Fails only by what concerns all changes.
+async fn announced(answer: Result<Uploaded>, source: Arc<dyn Source>) -> Result<Upload> {
+    match answer {
+        Ok(done) => Ok(match announce(source, done.content).await {
+            Ok(()) => Upload::Done(done.content, done.receipt),
+            Err(e) => Upload::Failed(e),
+        }),
+        Err(e) if is_the_buckets(&e) => Err(e),
+        Err(e) => Ok(Upload::Failed(e)),
+    }
 }
 
 impl Store {
@@ -126,17 +139,9 @@ impl Store {
         }
         let sources: Vec<_> = files.iter().map(|f| f.source.clone()).collect();
         let answers = self.xet.upload(files).await.into_iter().zip(sources);
-        let announced = stream::iter(answers).map(|(answer, source)| async move {
-            match answer {
-                Ok(done) => Ok(match announce(source, done.content).await {
-                    Ok(()) => Upload::Done(done.content, done.receipt),
-                    Err(e) => Upload::Failed(e),
-                }),
-                Err(e) if is_the_buckets(&e) => Err(e),
-                Err(e) => Ok(Upload::Failed(e)),
-            }
-        });
-        let mut answers = announced.buffered(ANNOUNCED_AT_ONCE).try_collect::<Vec<_>>().await?.into_iter();
+        let announced: Vec<_> = answers.map(|(answer, source)| announced(answer, source).boxed()).collect();
+        let announced = stream::iter(announced).buffered(ANNOUNCED_AT_ONCE).try_collect::<Vec<_>>();
+        let mut answers = announced.await?.into_iter();
         let uploads = changes.iter().map(|change| match composition(change) {
             None => Upload::None,
             Some(_) => answers
