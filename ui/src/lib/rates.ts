@@ -34,7 +34,9 @@ export class Rates {
     const all = this.samples();
     all.forEach((sample, i) => {
       const until = all[i + 1]?.at ?? now;
-      const first = Math.max(0, Math.floor((sample.at - start) / 1000));
+      // The newest one counts even if it came this very moment.
+      const most = i === all.length - 1 ? seconds - 1 : seconds;
+      const first = Math.max(0, Math.min(most, Math.floor((sample.at - start) / 1000)));
       const last = Math.min(seconds - 1, Math.ceil((until - start) / 1000) - 1);
       for (let s = first; s <= last; s++) {
         const slot = out[s];

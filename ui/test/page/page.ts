@@ -1,6 +1,6 @@
 // Opens the page in one of the demo's states, and fails a test for whatever the browser complains about.
 
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 
 import type { Demo } from '../../src/lib/demo/backend';
@@ -41,6 +41,8 @@ export async function open({ view = 'overview', context, ...query }: Options = {
   const page = await (
     await browser.newContext({ viewport: { width: 1000, height: 720 }, reducedMotion: 'reduce', ...context })
   ).newPage();
+  // As the app does.
+  await page.addInitScript('Object.freeze(Object.prototype);');
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
   });
@@ -65,6 +67,10 @@ export async function go(page: Page, view: View): Promise<void> {
   }, view);
   await page.locator(`nav [aria-current=page]`).first().waitFor();
 }
+
+/** Rows of a list (a choice in a form has options too). */
+export const row = (page: Page, name?: string | RegExp): Locator =>
+  page.getByRole('listbox').getByRole('option', name === undefined ? {} : { name });
 
 /** What the page asked its app for, as `name [arguments]`. */
 export const calls = (page: Page): Promise<string[]> => page.evaluate(() => globalThis.lacunaDemo?.calls ?? []);

@@ -2,6 +2,7 @@
 
 import type { AgentSettings, DriveStatus, Failure, Replies, Request } from '../api';
 import type { AgentEvent, Backend, Navigate, Preferences } from '../backend';
+import { history } from './history';
 import { live } from './live';
 import { drive, saves, STATES } from './states';
 import { Tree } from './tree';
@@ -188,6 +189,7 @@ export function demo(query: URLSearchParams): Backend {
     hello: async () => {
       await called('hello');
       if (state === 'waiting') return;
+      if (d.drives.some((x) => x.rate.up > 0)) history();
       if (state !== 'nothing') d.push();
       if (state === 'down' || state === 'nothing') d.down();
     },
@@ -198,8 +200,8 @@ export function demo(query: URLSearchParams): Backend {
     },
     openPath: (path) => called('open_path', path),
     reveal: (name, path) => called('reveal', name, path),
-    pickFolder: (title) => called('pick_folder', title).then(() => '/home/mara/Buckets/new'),
-    defaultPlaces: () => Promise.resolve({ bucket: '/home/mara/.local/share/lacuna/bucket', mountpoint: '/home/mara/Lacuna' }),
+    pickFolder: (title) => called('pick_folder', title).then(() => '/media/mara/Buckets/new'),
+    defaultPlaces: () => Promise.resolve({ bucket: '/media/mara/.local/share/lacuna/bucket', mountpoint: '/media/mara/Lacuna' }),
     ensureFolder: (path) => called('ensure_folder', path),
     onAgent: (f) => {
       agent = f;

@@ -9,7 +9,7 @@ const GB = 1e9;
 export const drive = (name: string, state: DriveState, more: Partial<DriveStatus> = {}): DriveStatus => ({
   name,
   remote: `store:/srv/buckets/${name}`,
-  mountpoint: `/home/mara/${name}`,
+  mountpoint: `/media/mara/${name}`,
   state,
   pending: { files: 0, bytes: 0 },
   sent_bytes: 0,
