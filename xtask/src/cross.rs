@@ -64,7 +64,7 @@ pub fn main(words: &[String]) -> Result<bool> {
 
 /// Does one of [`TARGETS`].
 pub fn perform(target: &str, tree: &Tree) -> Result<Tally> {
-    packages::ensure(&[packages::BUILD, packages::CROSS])?;
+    packages::ensure(&[packages::BUILD, packages::PYTHON, packages::CROSS])?;
     let bench = Bench::set_up()?;
     match target {
         "windows" => windows(tree, &bench),

@@ -42,8 +42,11 @@ pub const TESTS: &[Package] = &[
     package("acl", "telling which access lists are not supported", &["getfacl", "setfacl"]),
     package("attr", "telling which attributes are not supported", &["getfattr", "setfattr"]),
     package("passwd", "the user that pjdfstest acts as", &["useradd"]),
-    package("python3-venv", "the Hub's official client, tried against the tests' Hub", &[]),
 ];
+
+/// What programs of PyPI need.
+pub const PYTHON: &[Package] =
+    &[package("python3-venv", "zig, the C compiler for macOS, and the Hub's official client", &[])];
 
 /// What `cargo xtask cross` uses, besides a compiler with the other systems' standard libraries.
 pub const CROSS: &[Package] = &[
@@ -51,7 +54,6 @@ pub const CROSS: &[Package] = &[
     package("nasm", "assembly for Windows", &["nasm"]),
     package("wine", "running Windows programs", &["wine"]),
     package("wine64", "running 64-bit Windows programs", &[]),
-    package("python3-venv", "fetching zig, the C compiler for macOS", &[]),
 ];
 
 /// Debian's newest Rust: its sources of the standard library are built for the other systems.
@@ -202,8 +204,10 @@ mod tests {
 
     #[test]
     fn no_package_is_listed_twice() {
-        let mut names: Vec<_> =
-            [BUILD, MOUNT, TESTS, CROSS, DEBIAN_RUST].iter().flat_map(|l| l.iter().map(|p| p.name)).collect();
+        let mut names: Vec<_> = [BUILD, MOUNT, TESTS, PYTHON, CROSS, DEBIAN_RUST]
+            .iter()
+            .flat_map(|l| l.iter().map(|p| p.name))
+            .collect();
         names.sort_unstable();
         let before = names.len();
         names.dedup();

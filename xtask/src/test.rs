@@ -89,7 +89,7 @@ fn perform(part: &str, tree: &Tree) -> Result<Tally> {
             Ok(Tally::check("cargo clippy", ok))
         }
         "tests" => {
-            packages::ensure(&[packages::BUILD, packages::MOUNT, packages::TESTS])?;
+            packages::ensure(&[packages::BUILD, packages::MOUNT, packages::PYTHON, packages::TESTS])?;
             ensure_user()?;
             if let Err(e) = run::may_mount() {
                 eprintln!("{e:#}\nSo the tests that mount a drive are going to fail.");
