@@ -132,14 +132,9 @@ impl Drive {
         let entry = core.queue().get(ino);
         let backing_off = entry.and_then(|e| e.backing_off(now));
         let progress = monitor.progress(ino);
-        let state = match &progress {
-            Some(progress) if progress.composed() => QueueState::Committing,
-            Some(_) => QueueState::Uploading,
-            None if monitor.is_conflicting(ino) => QueueState::Conflict,
-            None if backing_off.is_some() => QueueState::Retry,
-            None if entry.is_some_and(|e| e.due(core.timing) > now) => QueueState::Quiet,
-            None => QueueState::Ready,
-        };
+        let quiet = entry.is_some_and(|e| e.due(core.timing) > now);
+        let composed = progress.as_ref().map(|p| p.composed());
+        let state = queue_state(composed, monitor.is_conflicting(ino), backing_off.is_some(), quiet);
         Some(QueueItem {
             path,
             bytes,
@@ -153,6 +148,20 @@ impl Drive {
                 .map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
             why: monitor.why(ino),
         })
+    }
+}
+
+/// What a queued change is doing. `composed`: it is on its way, and whether all its bytes are at the remote;
+/// `refused`: the remote has moved on; `failed`: it waits before another try; `quiet`: the file still changes.
+/// Pure.
+fn queue_state(composed: Option<bool>, refused: bool, failed: bool, quiet: bool) -> QueueState {
+    match (composed, refused, failed, quiet) {
+        (Some(true), ..) => QueueState::Committing,
+        (Some(false), ..) => QueueState::Uploading,
+        (None, true, ..) => QueueState::Conflict,
+        (None, false, true, _) => QueueState::Retry,
+        (None, false, false, true) => QueueState::Quiet,
+        (None, false, false, false) => QueueState::Ready,
     }
 }
 
@@ -201,4 +210,48 @@ pub(super) fn info(core: &Core, monitor: &Monitor, node: &Node) -> Result<FileIn
     };
     core.close_if_idle(node.ino);
     Ok(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        error::{Error, Kind as Failure},
+        flush::progress::Progress,
+        news::News,
+    };
+
+    #[test]
+    fn what_is_on_its_way_is_said_first_then_why_it_waits() {
+        let table = [
+            ((Some(false), true, true, true), QueueState::Uploading),
+            ((Some(true), true, true, true), QueueState::Committing),
+            ((None, true, true, true), QueueState::Conflict),
+            ((None, false, true, true), QueueState::Retry),
+            ((None, false, false, true), QueueState::Quiet),
+            ((None, false, false, false), QueueState::Ready),
+        ];
+        for ((composed, refused, failed, quiet), want) in table {
+            assert_eq!(queue_state(composed, refused, failed, quiet), want);
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_shown_until_the_remotes_changes_are_folded_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let monitor = Monitor::open("d", dir.path(), Arc::new(News::default()));
+        let ino = Ino(20);
+        monitor.conflicting(ino);
+        monitor.not_sent(ino, &Error::new(Failure::Offline, "no route"));
+        assert!(monitor.is_conflicting(ino));
+        monitor.remote_reachable();
+        assert!(!monitor.is_conflicting(ino));
+        assert_eq!(monitor.why(ino).as_deref(), Some("no route"));
+        monitor.sending([(ino, Arc::new(Progress::without_bytes()))].into());
+        assert!(monitor.progress(ino).is_some_and(|p| p.composed()));
+        monitor.saved(ino, Some("f".into()), 0, None);
+        assert_eq!((monitor.why(ino), monitor.activity.count()), (None, 0));
+    }
 }
