@@ -11,6 +11,7 @@
 //! client: a Hub of one's own can only confirm what one believes. Assumed are, above all: deleting a path that
 //! is not there succeeds; a recursive listing has the folders too; a token's scope does not limit which
 //! contents it reads.
+#![allow(clippy::result_large_err, reason = "a refusal is an answer like any other, and whole")]
 #![warn(missing_docs)]
 #![deny(unused_must_use)]
 #![deny(unsafe_code)]
