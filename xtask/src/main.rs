@@ -5,8 +5,10 @@
 
 mod args;
 mod cross;
+mod desktop;
 mod licences;
 mod packages;
+mod page;
 mod progress;
 mod run;
 mod screen;
