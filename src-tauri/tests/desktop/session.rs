@@ -43,6 +43,12 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// Starts a command that says nothing.
+    pub fn start(command: &mut Command) -> Running {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Running(child.unwrap_or_else(|e| panic!("{command:?}: {e}")))
+    }
+
     /// Whether it has ended, and how.
     pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
         self.0.try_wait().unwrap()
@@ -128,7 +134,9 @@ impl Session {
         session.opener();
         if desktop != Desktop::WithoutBus {
             let mut daemon = Command::new("dbus-daemon");
-            session.environment(daemon.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]));
+            let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/desktop/bus.conf");
+            daemon.arg("--config-file").arg(config).args(["--nofork", "--nopidfile", "--print-address=1"]);
+            session.environment(&mut daemon);
             let (running, address) = start_telling(&mut daemon);
             session.helpers.push(running);
             session.bus = Some(address);
@@ -137,8 +145,9 @@ impl Session {
         }
         session.helper("openbox", &[]);
         if desktop == Desktop::Whole {
-            let watcher = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/desktop/watcher.py");
-            session.helper("python3", &[watcher.to_str().unwrap()]);
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/desktop/desktop.py");
+            let shown = session.at("opened/shown");
+            session.helper("python3", &[script.to_str().unwrap(), shown.to_str().unwrap()]);
             session.until_owned("org.kde.StatusNotifierWatcher");
         }
         session
@@ -155,6 +164,11 @@ impl Session {
     /// What was opened last, if something was.
     pub fn opened(&self) -> Option<String> {
         fs::read_to_string(self.at("opened/path")).ok().map(|text| text.trim().to_owned())
+    }
+
+    /// What the file manager was asked to point at, if it was: a URI.
+    pub fn shown(&self) -> Option<String> {
+        fs::read_to_string(self.at("opened/shown")).ok()
     }
 
     pub fn at(&self, name: &str) -> PathBuf {
@@ -187,9 +201,8 @@ impl Session {
 
     fn helper(&mut self, program: &str, args: &[&str]) {
         let mut command = Command::new(program);
-        self.environment(command.args(args)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().unwrap_or_else(|e| panic!("{program}: {e}"));
-        self.helpers.push(Running(child));
+        self.environment(command.args(args));
+        self.helpers.push(Running::start(&mut command));
     }
 
     /// A connection to the session's bus.

@@ -12,6 +12,13 @@ const SAFE: &str = "Everything is synced: safe to shut down";
 const QUIT: &str = "Quit and unmount photos";
 const QUESTION: &str = "Quit Lacuna.";
 
+/// Waits until the tray tells of the file that waits.
+fn until_held(tray: &Tray) {
+    tray.until_truth("what is held", |now| {
+        now.starts_with("Paused until you resume: ") && now.ends_with(", 40 kB waiting")
+    });
+}
+
 /// A session whose drive is paused and has a file that waits.
 fn with_something_pending(name: &'static str) -> (Session, Running, Tray) {
     let session = Session::start(name, Desktop::Whole);
@@ -21,7 +28,7 @@ fn with_something_pending(name: &'static str) -> (Session, Running, Tray) {
     tray.until_says(SAFE);
     session.lacuna(&["pause"]);
     write(&session, "last", 40_000);
-    tray.until_says("Paused until you resume: 1 file, 40 kB waiting");
+    until_held(&tray);
     (session, app, tray)
 }
 
@@ -88,7 +95,7 @@ fn quitting_anyway_keeps_what_waits_for_the_next_time() {
     // The next start mounts the drive again and still has it.
     let _app = session.app(&["--hidden"]);
     let tray = session.tray();
-    tray.until_says("Paused until you resume: 1 file, 40 kB waiting");
+    until_held(&tray);
     tray.click("Resume");
     tray.until_says(SAFE);
     assert_eq!(session.in_bucket("last").map(|b| b.len()), Some(40_000));
@@ -104,7 +111,7 @@ fn quitting_can_be_cancelled() {
     session.press(&window, "Escape");
     until("the question is gone", || session.windows(QUESTION).is_empty().then_some(()));
     assert!(app.ended().is_none());
-    assert_eq!(session.status().unwrap()["pending"]["files"], 1);
+    assert_eq!(session.status().unwrap()["pending"]["bytes"], 40_000);
     tray.until_line(QUIT);
 }
 
@@ -119,8 +126,7 @@ fn closing_the_window_hides_it_and_leaves_drives_alone() {
     assert!(session.run("wmctrl", &["-i", "-c", &window]).status.success());
     until("the window is gone", || session.windows("Lacuna").is_empty().then_some(()));
     write(&session, "later", 3_000);
-    tray.until_truth("that something waits", |now| now.contains("waiting"));
-    tray.until_says(SAFE);
+    until("what is written after it is sent", || session.in_bucket("later"));
     assert!(app.ended().is_none());
     tray.click("Open Lacuna");
     until("the window again", || session.windows("Lacuna").pop());

@@ -1,8 +1,8 @@
 //! What the tray says and does.
 
-use std::fs;
+use std::{fs, process::Command};
 
-use crate::session::{DRIVE, Desktop, Session, until};
+use crate::session::{DRIVE, Desktop, Running, Session, until};
 
 const SAFE: &str = "Everything is synced: safe to shut down";
 
@@ -11,6 +11,13 @@ pub fn write(session: &Session, name: &str, bytes: usize) {
     let script = format!("head -c {bytes} /dev/urandom > \"$0/{name}\"");
     let out = session.run("sh", &["-c", &script, session.drive().to_str().unwrap()]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// Goes on writing to a file, so that it is not quiet and waits, until this is dropped.
+fn keep_writing(session: &Session, name: &str) -> Running {
+    let mut script = Command::new("sh");
+    session.environment(script.args(["-c", "while printf x >> \"$0\"; do sleep 0.3; done"]));
+    Running::start(script.arg(session.drive().join(name)))
 }
 
 /// Waits until a change waits for nothing but leave to be sent.
@@ -33,18 +40,15 @@ fn it_tells_what_waits_and_when_all_is_synced() {
     tray.until_says(SAFE);
     tray.until_icon("synced");
     write(&session, "report", 300_000);
-    tray.until_says("1 file, 300 kB waiting");
+    let writing = keep_writing(&session, "report");
+    // The first file of a new drive comes with its folder.
+    let line = tray.until_truth("what waits", |now| now.ends_with(", 300 kB waiting"));
+    tray.until_line(&format!("{DRIVE}: syncing, {line}"));
     tray.until_icon("syncing");
-    tray.until_line(&format!("{DRIVE}: syncing, 1 file, 300 kB waiting"));
+    drop(writing);
     tray.until_says(SAFE);
     tray.until_icon("synced");
     assert_eq!(session.in_bucket("report"), fs::read(session.drive().join("report")).ok());
-    // What the save cost stands under the recent ones.
-    until("the receipt", || {
-        let menu = tray.menu();
-        let saves = menu.iter().find(|line| line.label == "Recent saves")?;
-        saves.below.iter().find(|l| l.label.starts_with("report: 300 kB changed, ")).map(drop)
-    });
     tray.click("Open the drive");
     until("the drive in the file manager", || {
         session.opened().filter(|path| *path == session.drive().to_str().unwrap())
@@ -58,18 +62,52 @@ fn pausing_holds_what_waits_and_resuming_lets_it_go() {
     let tray = session.tray();
     session.mount();
     tray.until_says(SAFE);
-    tray.click("For 1 hour");
-    tray.until_says("Paused for 1 h");
+    tray.click("Until I resume");
+    tray.until_says("Paused until you resume");
     tray.until_icon("paused");
     let commits = session.commits();
     write(&session, "held", 20_000);
-    tray.until_says("Paused for 1 h: 1 file, 20 kB waiting");
+    tray.until_truth("what is held", |now| {
+        now.starts_with("Paused until you resume: ") && now.ends_with(", 20 kB waiting")
+    });
     until_ready(&session);
     assert_eq!(session.commits(), commits);
     tray.click("Resume");
     tray.until_says(SAFE);
     assert!(session.commits() > commits);
     assert_eq!(session.in_bucket("held").map(|b| b.len()), Some(20_000));
+}
+
+#[test]
+fn the_end_of_a_pause_is_told_in_minutes() {
+    let session = Session::start("minutes", Desktop::Whole);
+    let _app = session.app(&["--hidden"]);
+    let tray = session.tray();
+    session.mount();
+    tray.until_says(SAFE);
+    tray.click("For 1 hour");
+    tray.until_truth("the hour", |now| now == "Paused for 1 h" || now == "Paused for 59 min");
+    session.lacuna(&["pause", "--for", "61s"]);
+    tray.until_says("Paused for 2 min");
+    // Nothing but the clock changes this line, and the agent's own end of the pause the next.
+    tray.until_says("Paused for 1 min");
+    tray.until_says(SAFE);
+}
+
+#[test]
+fn the_last_saves_are_shown_with_what_they_cost() {
+    let session = Session::start("saves", Desktop::Whole);
+    let _app = session.app(&["--hidden"]);
+    let tray = session.tray();
+    session.mount();
+    tray.until_says(SAFE);
+    tray.until_line("None since the start");
+    write(&session, "report", 300_000);
+    until("the receipt", || {
+        let menu = tray.menu();
+        let saves = menu.iter().find(|line| line.label == "Recent saves")?;
+        saves.below.iter().find(|l| l.label.starts_with("report: 300 kB changed, ")).map(drop)
+    });
 }
 
 #[test]
@@ -110,7 +148,7 @@ fn a_file_with_two_versions_is_told_by_a_notification() {
     tray.click("Until I resume");
     tray.until_says("Paused until you resume");
     write(&session, "plan", 6_000);
-    tray.until_says("Paused until you resume: 1 file, 6.0 kB waiting");
+    tray.until_truth("what is held", |now| now.ends_with(", 6.0 kB waiting"));
     // Another machine saves the same file meanwhile.
     let (home, at) = (session.at("other"), session.at("other-drive"));
     fs::create_dir_all(&at).unwrap();
