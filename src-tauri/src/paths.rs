@@ -32,6 +32,9 @@ pub fn of_node(status: Option<&Status>, drive: &str, path: &str, words: &Words) 
         .iter()
         .find(|d| d.name == drive)
         .ok_or_else(|| Error::new(Kind::NotFound, &words.no_such_drive).at(drive))?;
+    if path.is_empty() {
+        return Ok(PathBuf::from(&drive.mountpoint));
+    }
     let below = Path::new(path);
     if below.components().any(|c| !matches!(c, Component::Normal(_))) {
         return Err(Error::new(Kind::Denied, &words.not_your_drive)
@@ -94,7 +97,8 @@ mod tests {
         let status = status();
         let node = |drive, path| of_node(Some(&status), drive, path, words);
         assert_eq!(node("b", "x/y").unwrap(), Path::new("/mnt/b/x/y"));
-        assert_eq!(node("b", "").unwrap(), Path::new("/mnt/b"));
+        // As text, for a path with a slash at its end is an equal path.
+        assert_eq!(node("b", "").unwrap().as_os_str(), "/mnt/b");
         assert_eq!(node("c", "x").unwrap_err().kind(), Kind::NotFound);
         for bad in ["../x", "/etc/passwd", "x/../../y"] {
             assert_eq!(node("b", bad).unwrap_err().kind(), Kind::Denied, "{bad}");

@@ -110,7 +110,7 @@ fn a_drive_is_added_by_the_wizard() {
     let window = Window::open(&session);
     window.click(&button("Add a drive"));
     window.until_says("Where are the files kept?");
-    session.picture("window-wizard");
+    window.picture("window-wizard");
     window.click(NEXT);
     let (bucket, at) = (session.at("bucket"), session.drive());
     window.fill("//input[@id='place']", bucket.to_str().unwrap());
@@ -121,7 +121,7 @@ fn a_drive_is_added_by_the_wizard() {
     window.fill("//input[@id='mountpoint']", at.to_str().unwrap());
     window.click(NEXT);
     window.until_says(&format!("{DRIVE} is ready."));
-    session.picture("window-wizard-done");
+    window.picture("window-wizard-done");
     let tray = session.tray();
     tray.until_says("Everything is synced: safe to shut down");
     let drive = session.status().unwrap();
@@ -136,15 +136,15 @@ fn the_overview_shows_what_waits_and_then_that_all_is_synced() {
     session.mount();
     let window = Window::open(&session);
     window.until_says("Everything is synced");
-    session.picture("window-overview-synced");
+    window.picture("window-overview-synced");
     session.lacuna(&["pause"]);
     write(&session, "report.ods", 300_000);
     window.until_says(", 300 kB waiting");
-    session.picture("window-overview-paused");
+    window.picture("window-overview-paused");
     for name in ["Transfers", "Activity", "Files", "Problems", "Settings"] {
         window.click(&view(name));
         window.until_shown(&format!("{}[@aria-current='page']", view(name)));
-        session.picture(&format!("window-{}", name.to_lowercase()));
+        window.picture(&format!("window-{}", name.to_lowercase()));
     }
     window.click(&view("Overview"));
     session.lacuna(&["resume"]);
@@ -158,7 +158,7 @@ fn the_overview_shows_what_waits_and_then_that_all_is_synced() {
     fs::rename(&program, &aside).unwrap();
     session.run("kill", &["-KILL", &session.agent().unwrap()]);
     window.until_says("Lacuna's agent does not answer.");
-    session.picture("window-no-agent");
+    window.picture("window-no-agent");
     fs::rename(&aside, &program).unwrap();
     until("the page goes on", || (!window.text().contains("does not answer")).then_some(()));
 }
@@ -182,5 +182,5 @@ fn a_file_is_pinned_in_the_window() {
     };
     until("all of it is here", || info().filter(|i| i["present"] == json!([[0, 200_000]])));
     assert_eq!(info().unwrap()["pinned"], true);
-    session.picture("window-pinned");
+    window.picture("window-pinned");
 }

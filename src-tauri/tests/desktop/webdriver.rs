@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
-use crate::session::{PATIENCE, Running, Session, tool, until};
+use crate::session::{PATIENCE, Running, Session, screenshots, tool, until};
 
 /// The key of an element's reference in the protocol.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -125,6 +126,13 @@ impl Window {
             Some(error) => Err(error.clone()),
             None => Ok(reply["value"].clone()),
         }
+    }
+
+    /// Keeps a picture of the page in the folder of screenshots.
+    pub fn picture(&self, name: &str) {
+        let picture = self.get("screenshot").unwrap();
+        let png = BASE64_STANDARD.decode(picture.as_str().unwrap()).unwrap();
+        std::fs::write(screenshots().join(format!("{name}.png")), png).unwrap();
     }
 
     /// Runs a script in the page.
