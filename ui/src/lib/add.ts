@@ -16,5 +16,6 @@ export async function mount(requests: Request[]): Promise<string> {
       await app.backend.ask(request);
     }
   }
+  if (app.preferences.first_run) await app.prefer({ first_run: false });
   return name;
 }

@@ -3,6 +3,7 @@
 import { failure, type DriveStatus, type Failure, type Request, type Status } from './api';
 import type { AgentEvent, Backend, Navigate, Preferences, View } from './backend';
 import { choose, Lang } from './lang';
+import { plain } from './names';
 import { Rates, total } from './rates';
 import { stateWord } from './words';
 
@@ -100,7 +101,7 @@ class App {
       const was = before.find((b) => b.name === d.name);
       return was && was.state !== d.state;
     });
-    if (changed.length > 0) this.say(changed.map((d) => `${d.name}: ${stateWord(this.lang, d.state)}`).join('. '));
+    if (changed.length > 0) this.say(changed.map((d) => `${plain(d.name)}: ${stateWord(this.lang, d.state)}`).join('. '));
     if (this.drive !== null && !event.status.drives.some((d) => d.name === this.drive)) this.drive = null;
   }
 

@@ -20,7 +20,7 @@ export interface Preferences {
   locale: string;
   /** Whether this desktop shows a tray icon. A fact too. */
   tray: boolean;
-  /** The app has never been used here before. A fact too. */
+  /** No drive has been made here yet; the page says when one was. */
   first_run: boolean;
 }
 

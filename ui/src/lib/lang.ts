@@ -1,6 +1,7 @@
 // Words, numbers, sizes and times of one language. A language is a file in src/locales, nothing else.
 
 import en from '../locales/en.json';
+import { plain } from './names';
 
 export type Key = keyof typeof en;
 export type Message = string | Partial<Record<Intl.LDMLPluralRule, string>>;
@@ -13,6 +14,9 @@ const files = import.meta.glob<{ default: Messages }>('../locales/*.json', { eag
 export const LANGUAGES: Record<string, Messages> = Object.fromEntries(
   Object.entries(files).map(([file, module]) => [file.replace(/^.*\/(.*)\.json$/, '$1'), module.default]),
 );
+
+/** Holes for names from outside, which may hold characters that turn the sentence around. */
+const NAMES = new Set(['drive', 'place']);
 
 const primary = (tag: string) => tag.split(/[-_]/)[0]?.toLowerCase() ?? '';
 
@@ -70,7 +74,8 @@ export class Lang {
     return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
       const value = args[name];
       if (value === undefined) return whole;
-      return typeof value === 'number' ? this.number(value) : value;
+      if (typeof value === 'number') return this.number(value);
+      return NAMES.has(name) ? plain(value) : value;
     });
   };
 

@@ -61,7 +61,7 @@ test('a folder of 2,500 comes page by page, as far as one looks', async () => {
   await row(page, 'Photos').dblclick();
   await row(page, '2026').dblclick();
   await row(page, 'IMG_0001.raw').waitFor();
-  const lists = async () => (await calls(page)).filter((c) => c.includes('"path":"Photos/2026"')).length;
+  const lists = async () => (await calls(page)).filter((c) => c.includes('"ask":"list"') && c.includes('"path":"Photos/2026"')).length;
   expect(await lists()).toBe(1);
   await page.getByRole('listbox').focus();
   for (let i = 0; i < 14; i++) await page.keyboard.press('End');

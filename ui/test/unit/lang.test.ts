@@ -77,6 +77,10 @@ test('what stands in a name is never taken for a hole', () => {
   expect(en.t('remove.title', { drive: '{place} $& {n}' })).toBe('Remove {place} $& {n}');
 });
 
+test('a name turns no sentence around', () => {
+  expect(en.t('remove.title', { drive: 'a\u202Eb' })).toBe('Remove a<U+202E>b');
+});
+
 test.each([
   ['system', 'de-AT', 'de', 'de-AT'],
   ['system', 'de_DE.UTF-8', 'de', 'de-DE'],

@@ -63,7 +63,7 @@ const thousand = Array.from({ length: 1000 }, (_, i) =>
 export const HOSTILE = [
   '<img src=x onerror=alert(1)>.png',
   'invoice_\u202Efdp.exe',
-  '{@html "<b>bold</b>"} {{7*7}} ${1}.txt',
+  '{@html "<b>bold"} {{7*7}} ${1}.txt',
   'tab\there\nand a second line.txt',
   'zero\u200Bwidth and \uFEFFmark.md',
   'שלום עולם.docx',
