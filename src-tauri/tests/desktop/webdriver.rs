@@ -131,7 +131,8 @@ impl Window {
     /// Keeps a picture of the page in the folder of screenshots.
     pub fn picture(&self, name: &str) {
         // What was changed is drawn with the next frame, and there with the one after it.
-        let drawn = "const [done] = arguments; requestAnimationFrame(() => requestAnimationFrame(() => done()));";
+        let drawn =
+            "const [done] = arguments; requestAnimationFrame(() => requestAnimationFrame(() => done()));";
         self.post("execute/async", &json!({"script": drawn, "args": []})).unwrap();
         let picture = self.get("screenshot").unwrap();
         let png = BASE64_STANDARD.decode(picture.as_str().unwrap()).unwrap();
