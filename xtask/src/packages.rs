@@ -44,6 +44,39 @@ pub const TESTS: &[Package] = &[
     package("passwd", "the user that pjdfstest acts as", &["useradd"]),
 ];
 
+/// What making packages uses.
+pub const PACKAGE: &[Package] = &[
+    package("dpkg-dev", "the libraries that a program needs", &["dpkg-shlibdeps", "dpkg-deb"]),
+    package("rpm", "building the RPM package", &["rpmbuild"]),
+    package("librsvg2-bin", "icons of all sizes", &["rsvg-convert"]),
+    package("binutils", "programs without what debuggers want", &["strip"]),
+    package("git", "the time of the last commit", &["git"]),
+];
+
+/// What building the desktop app uses.
+pub const APP: &[Package] = &[
+    package("libwebkit2gtk-4.1-dev", "the desktop app's window", &[]),
+    package("libayatana-appindicator3-dev", "the desktop app's tray icon", &[]),
+    package("librsvg2-dev", "the desktop app's icons", &[]),
+    package("libxdo-dev", "the desktop app's menus", &[]),
+    package("libssl-dev", "the desktop app", &[]),
+    package("pkg-config", "finding the libraries above", &["pkg-config"]),
+];
+
+/// What trying the packages uses.
+pub const PACKAGE_TESTS: &[Package] = &[
+    package("lintian", "Debian's rules for packages", &["lintian"]),
+    package("appstream", "the rules for software centres", &["appstreamcli"]),
+    package("desktop-file-utils", "the rules for desktop entries", &["desktop-file-validate"]),
+    package("systemd", "the rules for units", &["systemd-analyze"]),
+    package("debootstrap", "a fresh system to install in", &["debootstrap"]),
+    package("nautilus", "the file manager that the extension is for", &["nautilus"]),
+    package("python3-nautilus", "extensions of the file manager", &[]),
+    package("xvfb", "a screen for the file manager", &["Xvfb"]),
+    package("dbus", "a session for the file manager", &["dbus-run-session"]),
+    package("attr", "files with a drive's attributes", &["setfattr"]),
+];
+
 /// What `cargo xtask cross` uses, besides a compiler with the other systems' standard libraries.
 pub const CROSS: &[Package] = &[
     package("gcc-mingw-w64-x86-64", "C code and linking for Windows", &["x86_64-w64-mingw32-gcc"]),

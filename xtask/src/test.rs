@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     args::{Args, Usage},
-    cross, licences, packages, run,
+    cross, licences, package, packages, run,
     tally::Tally,
     tools::{self, Tree},
 };
@@ -22,8 +22,8 @@ Usage: cargo xtask test [--only NAME]... [--no-cross]
 Installs what the tests need, runs all of them and ends with `N passed, N failed`.
 What can't be done counts as failed; nothing is skipped in silence.
 
-  --only NAME   Only this part (may be repeated): fmt, licences, clippy, tests, windows,
-                macos; `cross` stands for the last two
+  --only NAME   Only this part (may be repeated): fmt, licences, clippy, tests, package,
+                windows, macos; `cross` stands for the last two
   --no-cross    Without windows and macos";
 
 /// The programs of crates.io that test a file system: crate, version, variable that tells the tests
@@ -35,7 +35,7 @@ const PROGRAMS: &[(&str, &str, &str)] =
 const USER: &str = "tests";
 
 /// The parts, in the order of how soon they tell.
-const PARTS: &[&str] = &["fmt", "licences", "clippy", "tests", "windows", "macos"];
+const PARTS: &[&str] = &["fmt", "licences", "clippy", "tests", "package", "windows", "macos"];
 
 /// Runs the command; whether everything passed.
 pub fn main(words: &[String]) -> Result<bool> {
@@ -101,6 +101,7 @@ fn perform(part: &str, tree: &Tree) -> Result<Tally> {
             let (ok, tally) = tools::observe(&mut cargo, &mut std::io::stdout())?;
             Ok(tally.of_command(ok))
         }
+        "package" => package::check::perform(tree),
         _ => cross::perform(part, tree),
     }
 }
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn all_parts_run_unless_told_otherwise() {
         assert_eq!(only(&[], false).unwrap(), PARTS);
-        assert_eq!(only(&[], true).unwrap(), ["fmt", "licences", "clippy", "tests"]);
+        assert_eq!(only(&[], true).unwrap(), ["fmt", "licences", "clippy", "tests", "package"]);
         assert_eq!(only(&["tests", "fmt"], false).unwrap(), ["fmt", "tests"]);
         assert_eq!(only(&["cross"], false).unwrap(), ["windows", "macos"]);
         assert!(only(&["tets"], false).unwrap_err().0.contains("the parts are fmt, licences"));
