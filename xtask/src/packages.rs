@@ -74,7 +74,6 @@ pub const PACKAGE_TESTS: &[Package] = &[
     package("python3-nautilus", "extensions of the file manager", &[]),
     package("xvfb", "a screen for the file manager", &["Xvfb"]),
     package("dbus", "a session for the file manager", &["dbus-run-session"]),
-    package("attr", "files with a drive's attributes", &["setfattr"]),
 ];
 
 /// What `cargo xtask cross` uses, besides a compiler with the other systems' standard libraries.

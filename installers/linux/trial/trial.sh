@@ -105,6 +105,15 @@ install_rpm() { rpm --force-debian --nodeps -U "/trial/$1.rpm"; }
 remove_rpm() { rpm --force-debian --nodeps -e lacuna; }
 intact_rpm() { rpm --verify --nodeps lacuna; }
 
+programs_run() {
+    for program in /usr/bin/lacuna /usr/bin/lacuna-*; do
+        # There is no app in a package that was made without it.
+        if [ -e "$program" ]; then
+            ! ldd "$program" | grep 'not found' && "$program" --version || return 1
+        fi
+    done
+}
+
 # mounts USER: makes a bucket and a drive of it with a file.
 mounts() {
     as "$1" "mkdir -p drive && lacuna store init bucket && lacuna mount store:\$HOME/bucket drive --name $1 &&
@@ -125,6 +134,7 @@ life() {
     files >/trial/before
     test_that installs "install_$format" old
     test_that what_is_installed_is_intact "intact_$format"
+    test_that programs_find_their_libraries programs_run
     test_that completions_are_shell_scripts sh -c 'bash -n /usr/share/bash-completion/completions/lacuna'
     test_that doctor_finds_nothing_wrong as alice "lacuna doctor"
     for user in alice root; do

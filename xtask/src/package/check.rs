@@ -48,8 +48,11 @@ pub fn perform(tree: &Tree) -> Result<Tally> {
     check("the_desktop_entries_are_sound", desktop_entries(tree));
     check("the_metainfo_is_sound", metainfo(tree, &facts, &out));
     let nautilus = tree.root.join("installers/linux/nautilus");
-    check("nautilus_extension_decides_rightly", quietly(python(&nautilus, "test_lacuna.py")));
-    check("nautilus_shows_emblems_and_menu", quietly(python(&nautilus, "test_in_nautilus.py")));
+    check("nautilus_extension_decides_rightly", quietly(python(&nautilus, &["test_lacuna.py".as_ref()])));
+    check(
+        "nautilus_shows_emblems_and_menu",
+        quietly(python(&nautilus, &["test_in_nautilus.py".as_ref(), &programs.lacuna])),
+    );
 
     tools::heading("package: their life on a fresh system");
     if let Err(e) = run::may_mount() {
@@ -212,10 +215,10 @@ fn metainfo(tree: &Tree, facts: &Facts, out: &Path) -> Result<()> {
     quietly(validate)
 }
 
-fn python(folder: &Path, script: &str) -> Command {
+fn python(folder: &Path, words: &[&Path]) -> Command {
     let mut python = Command::new("/usr/bin/python3");
     // No caches beside the sources.
-    python.current_dir(folder).args(["-B", script]);
+    python.current_dir(folder).arg("-B").args(words);
     python
 }
 

@@ -72,29 +72,58 @@ pub struct Made {
     pub file: PathBuf,
 }
 
-/// Builds the programs; answers their folder.
-pub fn build(tree: &Tree, facts: &Facts, profile: &str) -> Result<PathBuf> {
+/// Where the built programs are.
+pub struct Programs {
+    /// The command line.
+    pub lacuna: PathBuf,
+    /// The app, if it is in the workspace.
+    pub app: Option<PathBuf>,
+}
+
+impl Programs {
+    /// One of them, by its name.
+    fn of(&self, name: &str) -> Option<&Path> {
+        match name {
+            contents::PROGRAM => Some(&self.lacuna),
+            contents::APP => self.app.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// Builds the programs.
+pub fn build(tree: &Tree, facts: &Facts, profile: &str) -> Result<Programs> {
     tools::heading("building");
+    let lacuna = cargo_build(tree, contents::PROGRAM, profile)?;
+    let app = match facts.app {
+        true => {
+            packages::ensure(&[packages::APP])?;
+            Some(cargo_build(tree, contents::APP, profile)?)
+        }
+        false => None,
+    };
+    Ok(Programs { lacuna, app })
+}
+
+/// Builds the program of a package that is called like it.
+fn cargo_build(tree: &Tree, name: &str, profile: &str) -> Result<PathBuf> {
     let mut cargo = Command::new(tools::cargo());
     cargo.current_dir(&tree.root).args(["build", "--locked", "--profile", profile]);
-    cargo.args(["--package", contents::PROGRAM, "--bin", contents::PROGRAM]);
-    if facts.app {
-        packages::ensure(&[packages::APP])?;
-        cargo.args(["--package", contents::APP, "--bin", contents::APP]);
-    }
+    cargo.args(["--package", name, "--bin", name]);
     if profile == "release" {
         // Nothing in the programs tells where they were built.
         let home = tools::user_folder("CARGO_HOME", ".cargo")?;
         let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-        let flags = [remap(&tree.root, "lacuna"), remap(&home, "cargo")];
+        // Of several that fit the last one counts, and the target folder may be in the tree.
+        let flags = [remap(&home, "cargo"), remap(&tree.root, "lacuna"), remap(&tree.target, "target")];
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     }
     tools::run(&mut cargo)?;
-    Ok(tree.target.join(if profile == "dev" { "debug" } else { profile }))
+    Ok(tree.target.join(if profile == "dev" { "debug" } else { profile }).join(name))
 }
 
 /// Makes both packages from built programs. `quick`: hardly compressed.
-pub fn make(tree: &Tree, facts: &Facts, programs: &Path, out: &Path, quick: bool) -> Result<Vec<Made>> {
+pub fn make(tree: &Tree, facts: &Facts, programs: &Programs, out: &Path, quick: bool) -> Result<Vec<Made>> {
     std::fs::create_dir_all(out).with_context(|| format!("can't create {}", out.display()))?;
     let licences = legal::text(tree, facts.app)?;
     let sources = stage::Sources { tree, facts, programs, licences: &licences };

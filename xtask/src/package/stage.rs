@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{
+    Programs,
     contents::{self, Format, From},
     facts::Facts,
 };
@@ -23,8 +24,8 @@ pub struct Sources<'a> {
     pub tree: &'a Tree,
     /// Version and time.
     pub facts: &'a Facts,
-    /// The folder with the built programs.
-    pub programs: &'a Path,
+    /// The built programs.
+    pub programs: &'a Programs,
     /// The text that `legal::text` made.
     pub licences: &'a str,
 }
@@ -58,7 +59,8 @@ impl Sources<'_> {
         let ours = |name: &str| self.tree.root.join("installers/linux").join(name);
         match from {
             From::Program(name) => {
-                fs::copy(self.programs.join(name), to).with_context(|| format!("{name} was not built"))?;
+                let built = self.programs.of(name).with_context(|| format!("{name} was not built"))?;
+                fs::copy(built, to).with_context(|| format!("can't copy {}", built.display()))?;
                 // What a debugger wants of it stays in the target folder.
                 tools::capture(
                     Command::new("strip")
@@ -88,7 +90,7 @@ impl Sources<'_> {
 
     /// The program that was built, with no home to look into.
     fn lacuna(&self) -> Command {
-        let mut lacuna = Command::new(self.programs.join(contents::PROGRAM));
+        let mut lacuna = Command::new(&self.programs.lacuna);
         lacuna.env_remove("LACUNA_HOME").env("COLUMNS", "100");
         lacuna
     }
