@@ -13,6 +13,7 @@ It works with nautilus-python 4.0 (Nautilus 43 and later) and 1.2 (before that).
 
 import collections
 import os
+import time
 
 import gi
 
@@ -28,6 +29,7 @@ if not any(name.startswith("Nautilus") for name in getattr(gi, "_versions", {}))
 from gi.repository import Gio, GLib, GObject, Nautilus  # noqa: E402
 
 MOUNTS = "/proc/self/mountinfo"
+MOUNTS_SECONDS = 1
 PROGRAM = "lacuna"
 
 # The emblem of each state. Icons of the package, in hicolor.
@@ -121,14 +123,20 @@ def failure(action, path, says):
 
 # --- What asks the system ---
 
+_table = {"until": 0.0, "drives": []}
+
 
 def mountpoints():
-    """Where drives are now."""
-    try:
-        with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as table:
-            return drives(table.read())
-    except OSError:
-        return []
+    """Where drives are now. Asked for each file of a folder, so the table is read once a second at most."""
+    now = time.monotonic()
+    if now >= _table["until"]:
+        try:
+            with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as table:
+                _table["drives"] = drives(table.read())
+        except OSError:
+            _table["drives"] = []
+        _table["until"] = now + MOUNTS_SECONDS
+    return _table["drives"]
 
 
 def path_of(file):

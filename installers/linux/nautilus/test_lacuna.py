@@ -203,6 +203,7 @@ class Behaviour(unittest.TestCase):
         table.write("90 25 0:50 / /m rw - fuse.lacuna lacuna rw\n")
         table.flush()
         lacuna.MOUNTS = table.name
+        lacuna._table["until"] = 0
         nautilus.completed.clear()
         glib.timers.clear()
         FakeChild.started, FakeChild.fails = [], {}
@@ -261,6 +262,14 @@ class Behaviour(unittest.TestCase):
         self.menu(*files)["Always keep on this device"].activate()
         self.assertEqual(FakeChild.started, [["lacuna", "pin", "--", "/m/a"], ["lacuna", "pin", "--", "/m/-b"]])
         self.assertEqual(([f.invalidated for f in files], self.told), ([1, 1], []))
+
+    def test_a_new_drive_is_seen_after_a_second_at_the_latest(self):
+        self.assertEqual(lacuna.mountpoints(), ["/m"])
+        with open(lacuna.MOUNTS, "a", encoding="ascii") as table:
+            table.write("91 25 0:51 / /n rw - fuse.lacuna lacuna rw\n")
+        self.assertEqual(lacuna.mountpoints(), ["/m"])
+        lacuna._table["until"] -= lacuna.MOUNTS_SECONDS
+        self.assertEqual(lacuna.mountpoints(), ["/m", "/n"])
 
     def test_both_forms_of_the_call_and_the_folder_itself(self):
         self.assertTrue(self.extension.get_file_items("window", [FakeFile("/m/a")]))
