@@ -10,6 +10,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cache,
+    control::api::AgentSettings,
     error::{Error, Kind, Result},
     platform,
     policy::Pause,
@@ -111,6 +113,27 @@ pub struct DriveConfig {
     /// Whether the user holds it; outlives the agent.
     #[serde(default)]
     pub pause: Pause,
+    /// How many bytes its files may take on this machine; `null`: no limit; not there: 20 GiB.
+    #[serde(default = "default_cache_limit")]
+    pub cache_limit: Option<u64>,
+}
+
+impl DriveConfig {
+    /// A drive with what is usual where the user did not say.
+    pub fn new(name: &str, url: &str, mountpoint: &Path) -> DriveConfig {
+        DriveConfig {
+            name: name.to_owned(),
+            url: url.to_owned(),
+            mountpoint: mountpoint.to_owned(),
+            read_only: false,
+            pause: Pause::No,
+            cache_limit: default_cache_limit(),
+        }
+    }
+}
+
+fn default_cache_limit() -> Option<u64> {
+    Some(cache::DEFAULT_LIMIT)
 }
 
 /// What the agent remembers from one life to the next.
@@ -121,6 +144,9 @@ pub struct Settings {
     /// The drives that `lacuna agent` mounts when it starts.
     #[serde(default)]
     pub drives: Vec<DriveConfig>,
+    /// What holds for all of them.
+    #[serde(default)]
+    pub agent: AgentSettings,
     /// What this version does not know is kept as it is.
     #[serde(flatten)]
     pub rest: serde_json::Map<String, serde_json::Value>,
@@ -128,7 +154,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { version: Self::VERSION, drives: Vec::new(), rest: serde_json::Map::new() }
+        Settings {
+            version: Self::VERSION,
+            drives: Vec::new(),
+            agent: AgentSettings::default(),
+            rest: serde_json::Map::new(),
+        }
     }
 }
 
@@ -241,10 +272,20 @@ mod tests {
             mountpoint: "/m".into(),
             read_only: true,
             pause: Pause::Forever,
+            cache_limit: None,
         });
+        settings.drives.push(DriveConfig::new("b", "store:/c", Path::new("/n")));
+        settings.agent.upload_limit = Some(7);
         settings.rest.insert("theme".into(), "dark".into());
         settings.save(&file).unwrap();
         assert_eq!(Settings::load(&file).unwrap(), settings);
+        // As the version before this one wrote it: what it did not know gets what is usual.
+        let old = r#"{"version":1,"drives":[{"name":"a","url":"store:/b","mountpoint":"/m"}]}"#;
+        fs::write(&file, old).unwrap();
+        let settings = Settings::load(&file).unwrap();
+        assert_eq!(settings.drives, [DriveConfig::new("a", "store:/b", Path::new("/m"))]);
+        assert_eq!(settings.drives[0].cache_limit, Some(20 << 30));
+        assert_eq!(settings.agent, AgentSettings::default());
     }
 
     #[test]

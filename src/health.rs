@@ -6,7 +6,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    control::api::{Problem, Severity},
+    control::api::{Action, Problem, Severity},
     error::{Error, Kind},
 };
 
@@ -21,35 +21,46 @@ pub struct Known {
     pub remedy: &'static str,
     /// How bad.
     pub severity: Severity,
+    /// The step that a client can offer as a button.
+    pub action: Option<Action>,
 }
 
 macro_rules! known {
-    ($($code:literal $severity:ident $title:literal $remedy:literal)*) => {
+    ($($code:literal $severity:ident $([$action:ident])? $title:literal $remedy:literal)*) => {
         /// Every problem that this program knows, in the order in which it matters.
-        pub const KNOWN: &[Known] =
-            &[$(Known { code: $code, title: $title, remedy: $remedy, severity: Severity::$severity }),*];
+        pub const KNOWN: &[Known] = &[$(Known {
+            code: $code,
+            title: $title,
+            remedy: $remedy,
+            severity: Severity::$severity,
+            action: known!(@ $($action)?),
+        }),*];
     };
+    (@) => { None };
+    (@ $action:ident) => { Some(Action::$action) };
 }
 
 known! {
     // Of a drive.
-    "conflict" Error "Two versions of a file"
+    "conflict" Error [Reveal] "Two versions of a file"
         "compare the file with its conflicted copy, keep what is right in one and delete the other"
-    "rejected" Error "The remote refuses a change"
+    "rejected" Error [Retry] "The remote refuses a change"
         "change the file as the cause says, or move it out of the drive"
-    "bucket-full" Error "The remote has no space left"
+    "bucket-full" Error [Retry] "The remote has no space left"
         "make room at the remote; what waits goes up by itself then"
-    "disk-full" Error "This machine has no space left"
+    "disk-full" Error [Evict] "This machine has no space left"
         "free space on the disk that holds Lacuna's state folder, or `lacuna evict` big files"
     "damaged" Error "Stored data is damaged or missing"
         "run `lacuna store check` on the bucket and restore what it names from a backup"
     "newer-format" Error "Written by a newer Lacuna"
         "update Lacuna on this machine"
-    "read-only" Error "The remote may not be written to"
+    "read-only" Error [Retry] "The remote may not be written to"
         "get the right to write there, or mount it with --read-only"
-    "mount-failed" Error "The drive is not mounted"
+    "mount-failed" Error [Retry] "The drive is not mounted"
         "mend the cause; it is tried again by itself, or at once by `lacuna mount`"
-    "offline" Warning "The remote can't be reached"
+    "remote-failed" Error [Retry] "The remote failed"
+        "it is tried again by itself; see the log"
+    "offline" Warning [Retry] "The remote can't be reached"
         "check the connection; what waits goes up by itself when the remote is back"
     // Of the machine.
     "no-fuse-device" Error "Mounting is not possible: /dev/fuse"
@@ -64,7 +75,7 @@ known! {
         "use Lacuna on Linux for now"
     "home-not-writable" Error "The home can't be written to"
         "give a folder that you may write to: --home DIR"
-    "home-low-space" Warning "Little space is left for the home"
+    "home-low-space" Warning [Evict] "Little space is left for the home"
         "free some: files that are being changed need room there"
     "settings" Error "The settings can't be read"
         "mend the file, or move it away to start with none"
@@ -95,7 +106,7 @@ pub fn problem(code: &str, cause: impl Into<String>, path: Option<String>) -> Pr
         remedy: row.map_or("", |k| k.remedy).into(),
         severity: row.map_or(Severity::Error, |k| k.severity),
         path,
-        action: None,
+        action: row.and_then(|k| k.action),
     }
 }
 
@@ -117,7 +128,7 @@ pub fn code_of(kind: Kind) -> &'static str {
         Kind::Damaged => "damaged",
         Kind::NewerFormat => "newer-format",
         Kind::ReadOnly | Kind::Denied => "read-only",
-        Kind::NotFound | Kind::Invalid | Kind::Busy | Kind::Other => "rejected",
+        Kind::NotFound | Kind::Invalid | Kind::Busy | Kind::Other => "remote-failed",
     }
 }
 

@@ -6,7 +6,7 @@
 //! is looked up in the tree ([`namespace`], SQLite); a folder that was never listed is listed at the
 //! remote first. Bytes come from the staged file ([`staging`]) where they are present; the gaps are
 //! fetched from the base version ([`read`] asks [`remote::Remote::read`], which over [`xet`] fetches the
-//! chunks that hold them), kept, and read ahead of a program that reads in order. Opening does none of
+//! chunks that hold them), kept if there is room ([`cache`]), and read ahead of a program that reads in order. Opening does none of
 //! this.
 //!
 //! # The life of a save
@@ -40,16 +40,20 @@
 //!
 //! # Who holds what
 //!
-//! [`drive::Drive`] is one remote with its cache and its two tasks. The agent holds drives and their
+//! [`drive::Drive`] is one remote with its cache and its tasks. The agent holds drives and their
 //! mounts; the command line and the desktop app talk to it through [`control`] alike. [`monitor`] is what
-//! a drive shows of itself: offline, paused, problems, receipts.
+//! a drive shows of itself: offline, paused, problems, receipts; [`activity`] what it saved lately; [`news`]
+//! tells those who look that there is something new to see. [`cache`] says what of fetched bytes goes when
+//! they are too many, [`policy`] how fast bytes may move.
 //!
 //! The engine reads no environment, prints nothing and opens no window.
 #![warn(missing_docs)]
 #![deny(unused_must_use)]
 #![deny(unsafe_code)]
 
+pub mod activity;
 pub mod agent;
+pub mod cache;
 pub mod config;
 pub mod control;
 pub mod drive;
@@ -60,6 +64,7 @@ pub mod journal;
 pub mod monitor;
 pub mod mount;
 pub mod namespace;
+pub mod news;
 pub mod node;
 pub mod platform;
 pub mod policy;

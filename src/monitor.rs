@@ -2,9 +2,9 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -14,8 +14,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    control::api::{Problem, Severity},
+    activity::Activity,
+    control::api::{Problem, Save},
     error::{Error, Kind, Result},
+    flush::progress::Progress,
+    health,
+    news::News,
     node::{Ino, Time},
     remote::Receipt,
 };
@@ -39,6 +43,8 @@ pub enum Doing {
     Pull,
     /// Commit what changed here.
     Publish,
+    /// Give the bytes of a pinned file.
+    Fetch,
 }
 
 impl Doing {
@@ -46,6 +52,7 @@ impl Doing {
         match self {
             Doing::Pull => "pull:",
             Doing::Publish => "publish:",
+            Doing::Fetch => "fetch:",
         }
     }
 }
@@ -56,7 +63,11 @@ struct State {
     offline: Option<String>,
     /// By kind and path: the kind is the code, or for the remote's failures what was being done too.
     problems: BTreeMap<(String, Option<String>), Problem>,
-    sending: HashSet<Ino>,
+    sending: HashMap<Ino, Arc<Progress>>,
+    /// Refused because the remote has moved on, which is not folded in yet.
+    conflicting: HashSet<Ino>,
+    /// Why the last try to send a node failed.
+    why: HashMap<Ino, String>,
     receipts: HashMap<Ino, Receipt>,
     last_error: Option<(Kind, String)>,
 }
@@ -69,6 +80,8 @@ struct Saved {
 
 /// See the module's text.
 pub struct Monitor {
+    /// The drive's name.
+    drive: String,
     /// Where the list of conflicts is kept over restarts.
     file: PathBuf,
     /// Moments only.
@@ -79,8 +92,10 @@ pub struct Monitor {
     tries: watch::Sender<u64>,
     /// Rung when the remote should be asked for changes at once.
     pub pull_bell: Notify,
-    /// Rung when anything the status shows may have changed.
-    pub changed: Notify,
+    /// What was saved lately.
+    pub activity: Activity,
+    /// Told when anything the status shows may have changed.
+    news: Arc<News>,
 }
 
 /// Held while a caller of `flush` waits.
@@ -93,9 +108,11 @@ impl Drop for Forcing<'_> {
 }
 
 impl Monitor {
-    /// Takes up what was known before the last end. A damaged file costs the list of old
-    /// conflicts, no data, and is said in the log.
-    pub fn open(file: PathBuf) -> Self {
+    /// Takes up what was known of a drive before the last end, from the files `monitor.json` and
+    /// `activity.jsonl` of its state folder. A damaged one costs the list of old conflicts or saves, no data, and
+    /// is said in the log.
+    pub fn open(drive: &str, state_dir: &Path, news: Arc<News>) -> Self {
+        let file = state_dir.join("monitor.json");
         let saved = match std::fs::read(&file) {
             Ok(json) => serde_json::from_slice(&json).unwrap_or_else(|e| {
                 tracing::warn!(file = %file.display(), error = %e, "unreadable; problems of before are forgotten");
@@ -105,12 +122,14 @@ impl Monitor {
         };
         let problems = saved.problems.into_iter().map(|p| ((p.code.clone(), p.path.clone()), p)).collect();
         Monitor {
+            drive: drive.to_owned(),
             file,
+            activity: Activity::open(state_dir.join("activity.jsonl")),
+            news,
             state: Mutex::new(State { problems, ..State::default() }),
             forcing: AtomicUsize::new(0),
             tries: watch::Sender::new(0),
             pull_bell: Notify::new(),
-            changed: Notify::new(),
         }
     }
 
@@ -134,7 +153,7 @@ impl Monitor {
     /// Holds all sending.
     pub fn pause(&self, pause: Option<Pause>) {
         self.state().pause = pause;
-        self.changed.notify_waiters();
+        self.news.tell();
     }
 
     /// Whether sending is held now.
@@ -151,6 +170,11 @@ impl Monitor {
                 (left > 0).then(|| Duration::from_nanos(left.unsigned_abs()))
             }
         }
+    }
+
+    /// As the user set it, if it still holds.
+    pub fn pause_now(&self) -> Option<Pause> {
+        self.pause_left().and(self.state().pause)
     }
 
     /// Whether the flusher may send.
@@ -191,7 +215,7 @@ impl Monitor {
             }
         }
         self.tries.send_modify(|n| *n += 1);
-        self.changed.notify_waiters();
+        self.news.tell();
     }
 
     /// Why the last try of the flusher failed, if it did.
@@ -203,39 +227,32 @@ impl Monitor {
     pub fn remote_reachable(&self) {
         let mut state = self.state();
         state.offline = None;
+        state.conflicting.clear();
         state.problems.retain(|(key, _), _| !key.starts_with(Doing::Pull.prefix()));
         drop(state);
-        self.changed.notify_waiters();
+        self.news.tell();
     }
 
     /// The remote did not do what was asked: offline, or a problem that stays until it does.
     pub fn remote_failed(&self, doing: Doing, e: &Error) {
-        let (code, title, remedy) = match e.kind() {
-            Kind::Offline => {
-                self.state().offline = Some(e.to_string());
-                self.changed.notify_waiters();
-                return;
-            }
-            Kind::NoSpace => ("remote-full", "No space left", "Free space there; sending goes on by itself."),
-            Kind::ReadOnly | Kind::Denied => (
-                "remote-denied",
-                "Not allowed to write",
-                "Give this user the right to write, or mount with --read-only.",
-            ),
-            Kind::NewerFormat => ("remote-newer", "The bucket is of a newer format", "Update Lacuna."),
-            Kind::Damaged => ("remote-damaged", "The bucket is damaged", "Run `lacuna store check`."),
-            _ => ("remote-failed", "The remote failed", "It is tried again by itself; see the log."),
+        if e.kind() == Kind::Offline {
+            self.state().offline = Some(e.to_string());
+            self.news.tell();
+            return;
+        }
+        // What lies in the drive's own folder is on this machine.
+        let here = |path: &str| self.file.parent().is_some_and(|dir| Path::new(path).starts_with(dir));
+        let code = match e.kind() {
+            Kind::NoSpace if e.path().is_some_and(here) => "disk-full",
+            kind => health::code_of(kind),
         };
-        let problem = Problem {
-            code: code.into(),
-            title: title.into(),
-            cause: e.cause().to_owned(),
-            remedy: e.remedy_text().unwrap_or(remedy).to_owned(),
-            severity: Severity::Error,
-            path: e.path().map(str::to_owned),
-            action: None,
-        };
-        self.insert(format!("{}{code}", doing.prefix()), problem);
+        self.insert(format!("{}{code}", doing.prefix()), health::problem_of(code, e));
+    }
+
+    /// What was asked is done: what stood in the way of it is over.
+    pub fn remote_did(&self, doing: Doing) {
+        self.state().problems.retain(|(key, _), _| !key.starts_with(doing.prefix()));
+        self.news.tell();
     }
 
     /// Adds a problem, or renews it.
@@ -249,45 +266,43 @@ impl Monitor {
         state.problems.insert((key, problem.path.clone()), problem);
         self.save(&state);
         drop(state);
-        self.changed.notify_waiters();
+        self.news.tell();
     }
 
     /// Both versions were kept.
     pub fn conflict(&self, ours: &str, theirs: &str) {
-        self.add(Problem {
-            code: "conflict".into(),
-            title: "Changed here and elsewhere".into(),
-            cause: format!(
-                "{theirs} was changed elsewhere while it was changed here; both versions are kept"
-            ),
-            remedy: "Compare the two, then delete or rename the conflicted copy.".into(),
-            severity: Severity::Warning,
-            path: Some(ours.to_owned()),
-            action: None,
-        });
+        let cause =
+            format!("{theirs} was changed elsewhere while it was changed here; both versions are kept");
+        self.add(health::problem("conflict", cause, Some(ours.to_owned())));
     }
 
     /// The remote will never take this change as it stands.
     pub fn rejected(&self, path: Option<String>, why: &Error) {
-        self.add(Problem {
-            code: "rejected".into(),
-            title: "The remote refuses a file".into(),
-            cause: why.cause().to_owned(),
-            remedy: why
-                .remedy_text()
-                .unwrap_or("Change or rename the file; it is tried again then.")
-                .to_owned(),
-            severity: Severity::Error,
-            path,
-            action: None,
-        });
+        self.add(Problem { path, ..health::problem_of("rejected", why) });
+    }
+
+    /// The remote has moved on from what a change was based on; both are kept as soon as that is folded in.
+    pub fn conflicting(&self, ino: Ino) {
+        self.state().conflicting.insert(ino);
+        self.news.tell();
+    }
+
+    /// A try to send a node failed.
+    pub fn not_sent(&self, ino: Ino, why: &Error) {
+        self.state().why.insert(ino, why.cause().to_owned());
+        self.news.tell();
     }
 
     /// A save has reached the remote.
-    pub fn saved(&self, ino: Ino, path: Option<String>, receipt: Option<Receipt>) {
+    /// `path` is from the drive's root, `size` the file's length in bytes. Without a receipt no content was sent.
+    pub fn saved(&self, ino: Ino, path: Option<String>, size: u64, receipt: Option<Receipt>) {
         let mut state = self.state();
-        state.problems.remove(&("rejected".to_owned(), path));
+        state.why.remove(&ino);
+        state.conflicting.remove(&ino);
+        state.problems.remove(&("rejected".to_owned(), path.clone()));
         if let Some(receipt) = receipt {
+            let (drive, path) = (self.drive.clone(), path.unwrap_or_default());
+            self.activity.add(Save { drive, path, at: Time::now(), size, receipt });
             if state.receipts.len() >= RECEIPTS {
                 state.receipts.clear();
             }
@@ -300,15 +315,25 @@ impl Monitor {
         self.state().receipts.get(&ino).copied()
     }
 
-    /// Which nodes are on their way now.
-    pub fn sending(&self, inos: &[Ino]) {
-        self.state().sending = inos.iter().copied().collect();
-        self.changed.notify_waiters();
+    /// Which nodes are on their way now, and how far.
+    pub fn sending(&self, now: HashMap<Ino, Arc<Progress>>) {
+        self.state().sending = now;
+        self.news.tell();
     }
 
-    /// Whether a node is on its way now.
-    pub fn is_sending(&self, ino: Ino) -> bool {
-        self.state().sending.contains(&ino)
+    /// How far a node is that is on its way now.
+    pub fn progress(&self, ino: Ino) -> Option<Arc<Progress>> {
+        self.state().sending.get(&ino).cloned()
+    }
+
+    /// Whether the remote refused a node because it has moved on.
+    pub fn is_conflicting(&self, ino: Ino) -> bool {
+        self.state().conflicting.contains(&ino)
+    }
+
+    /// Why the last try to send a node failed.
+    pub fn why(&self, ino: Ino) -> Option<String> {
+        self.state().why.get(&ino).cloned()
     }
 
     /// Why the remote can't be reached, if it can't.
@@ -317,11 +342,12 @@ impl Monitor {
     }
 
     /// What is wrong. `exists` tells whether a path is still there: a conflict is solved when the copy
-    /// is gone or renamed.
+    /// is gone or renamed, and so is a refusal.
     pub fn problems(&self, exists: impl Fn(&str) -> bool) -> Vec<Problem> {
         let mut state = self.state();
         let before = state.problems.len();
-        state.problems.retain(|(code, path), _| code != "conflict" || path.as_deref().is_none_or(&exists));
+        let of_a_file = |code: &str| matches!(code, "conflict" | "rejected");
+        state.problems.retain(|(code, path), _| !of_a_file(code) || path.as_deref().is_none_or(&exists));
         if state.problems.len() != before {
             self.save(&state);
         }

@@ -1,7 +1,11 @@
-//! When a drive may send: for now, whether the user has paused it and until when. Pure: the clock is an
-//! argument.
+//! When a drive may send, and how fast: whether the user has paused it and until when, and how many bytes
+//! a second all drives may move ([`throttle`]). What decides is pure: the clock is an argument.
+
+pub mod throttle;
 
 use std::time::Duration;
+
+pub use throttle::{Bandwidth, Throttle};
 
 use serde::{Deserialize, Serialize};
 
@@ -104,9 +108,69 @@ pub fn parse_length(text: &str) -> Result<Duration> {
     }
 }
 
+/// The units of [`parse_size`], bytes.
+const SIZES: [(&str, u64); 13] = [
+    ("", 1),
+    ("b", 1),
+    ("k", 1_000),
+    ("kb", 1_000),
+    ("m", 1_000_000),
+    ("mb", 1_000_000),
+    ("g", 1_000_000_000),
+    ("gb", 1_000_000_000),
+    ("tb", 1_000_000_000_000),
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("tib", 1 << 40),
+];
+
+/// Reads a number of bytes as people write it: `500MB`, `20 GiB`, `1.5g`; a bare number is bytes.
+///
+/// # Errors
+/// [`Kind::Invalid`] for anything else.
+pub fn parse_size(text: &str) -> Result<u64> {
+    let bad = || {
+        Error::new(Kind::Invalid, format!("'{text}' is no size")).remedy("write it like 500MB, 20GB or 20GiB")
+    };
+    let text = text.trim();
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let unit = unit.trim().to_ascii_lowercase();
+    let (_, unit) = SIZES.iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
+    let bytes = match number.parse::<u64>() {
+        Ok(whole) => whole.checked_mul(*unit).ok_or_else(bad)?,
+        // Fractions of a unit are far from the limits of a double.
+        Err(_) => {
+            let part = number.parse::<f64>().map_err(|_| bad())? * *unit as f64;
+            if part < 9e18 { part.round() as u64 } else { return Err(bad()) }
+        }
+    };
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_read_as_people_write_them() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1234", 1_234),
+            ("500MB", 500_000_000),
+            ("20 GiB", 20 << 30),
+            ("20g", 20_000_000_000),
+            (" 1.5 kb ", 1_500),
+            ("2TiB", 2 << 40),
+        ] {
+            assert_eq!(parse_size(text).unwrap(), bytes, "{text}");
+        }
+        for text in ["", "-1", "GB", "1..5MB", "1 EB", "20 gallons", "99999999999999TB", "1e9"] {
+            let e = parse_size(text).unwrap_err();
+            assert!(e.kind() == Kind::Invalid && e.remedy_text().is_some(), "{text}");
+        }
+    }
 
     #[test]
     fn lengths_read_as_people_write_them() {

@@ -6,7 +6,12 @@ use serde::{Deserialize, Serialize};
 
 /// A set of bytes as sorted, disjoint, non-adjacent, non-empty half-open ranges.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub struct RangeSet(Vec<Range<u64>>);
+#[serde(from = "Vec<Range<u64>>", into = "Vec<Range<u64>>")]
+pub struct RangeSet {
+    ranges: Vec<Range<u64>>,
+    /// How many bytes they are, kept so that asking for it costs nothing.
+    bytes: u64,
+}
 
 impl RangeSet {
     /// No bytes.
@@ -16,17 +21,17 @@ impl RangeSet {
 
     /// The ranges in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Range<u64>> + '_ {
-        self.0.iter().cloned()
+        self.ranges.iter().cloned()
     }
 
     /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ranges.is_empty()
     }
 
-    /// How many bytes.
+    /// How many bytes. Kept, not counted.
     pub fn bytes(&self) -> u64 {
-        self.0.iter().map(|r| r.end - r.start).sum()
+        self.bytes
     }
 
     /// Adds a range.
@@ -34,13 +39,15 @@ impl RangeSet {
         if r.start >= r.end {
             return;
         }
-        let lo = self.0.partition_point(|x| x.end < r.start);
-        let hi = self.0.partition_point(|x| x.start <= r.end);
+        let lo = self.ranges.partition_point(|x| x.end < r.start);
+        let hi = self.ranges.partition_point(|x| x.start <= r.end);
         if lo == hi {
-            self.0.insert(lo, r);
+            self.bytes += r.end - r.start;
+            self.ranges.insert(lo, r);
         } else {
-            let merged = r.start.min(self.0[lo].start)..r.end.max(self.0[hi - 1].end);
-            self.0.splice(lo..hi, [merged]);
+            let merged = r.start.min(self.ranges[lo].start)..r.end.max(self.ranges[hi - 1].end);
+            self.bytes += merged.end - merged.start - total(&self.ranges[lo..hi]);
+            self.ranges.splice(lo..hi, [merged]);
         }
     }
 
@@ -49,14 +56,16 @@ impl RangeSet {
         if r.start >= r.end {
             return;
         }
-        let lo = self.0.partition_point(|x| x.end <= r.start);
-        let hi = self.0.partition_point(|x| x.start < r.end);
+        let lo = self.ranges.partition_point(|x| x.end <= r.start);
+        let hi = self.ranges.partition_point(|x| x.start < r.end);
         if lo >= hi {
             return;
         }
-        let left = self.0[lo].start..r.start;
-        let right = r.end..self.0[hi - 1].end;
-        self.0.splice(lo..hi, [left, right].into_iter().filter(|x| x.start < x.end));
+        let left = self.ranges[lo].start..r.start;
+        let right = r.end..self.ranges[hi - 1].end;
+        let stays = left.end.saturating_sub(left.start) + right.end.saturating_sub(right.start);
+        self.bytes -= total(&self.ranges[lo..hi]) - stays;
+        self.ranges.splice(lo..hi, [left, right].into_iter().filter(|x| x.start < x.end));
     }
 
     /// Takes away everything from `end` on.
@@ -67,21 +76,21 @@ impl RangeSet {
     /// Whether every byte of `r` is in the set.
     pub fn contains(&self, r: Range<u64>) -> bool {
         r.start >= r.end || {
-            let i = self.0.partition_point(|x| x.end <= r.start);
-            self.0.get(i).is_some_and(|x| x.start <= r.start && r.end <= x.end)
+            let i = self.ranges.partition_point(|x| x.end <= r.start);
+            self.ranges.get(i).is_some_and(|x| x.start <= r.start && r.end <= x.end)
         }
     }
 
     /// Whether any byte of `r` is in the set.
     pub fn touches(&self, r: Range<u64>) -> bool {
-        let i = self.0.partition_point(|x| x.end <= r.start);
-        r.start < r.end && self.0.get(i).is_some_and(|x| x.start < r.end)
+        let i = self.ranges.partition_point(|x| x.end <= r.start);
+        r.start < r.end && self.ranges.get(i).is_some_and(|x| x.start < r.end)
     }
 
     /// The parts of `r` that are in the set, in order.
     pub fn overlap(&self, r: Range<u64>) -> Vec<Range<u64>> {
-        let i = self.0.partition_point(|x| x.end <= r.start);
-        self.0[i..]
+        let i = self.ranges.partition_point(|x| x.end <= r.start);
+        self.ranges[i..]
             .iter()
             .take_while(|x| x.start < r.end)
             .map(|x| x.start.max(r.start)..x.end.min(r.end))
@@ -91,7 +100,7 @@ impl RangeSet {
 
     /// The first part of `r` that is in the set.
     pub fn first(&self, r: Range<u64>) -> Option<Range<u64>> {
-        let x = self.0.get(self.0.partition_point(|x| x.end <= r.start))?;
+        let x = self.ranges.get(self.ranges.partition_point(|x| x.end <= r.start))?;
         let part = x.start.max(r.start)..x.end.min(r.end);
         (part.start < part.end).then_some(part)
     }
@@ -124,6 +133,22 @@ impl RangeSet {
         for r in other.iter() {
             self.remove(r);
         }
+    }
+}
+
+fn total(ranges: &[Range<u64>]) -> u64 {
+    ranges.iter().map(|r| r.end - r.start).sum()
+}
+
+impl From<Vec<Range<u64>>> for RangeSet {
+    fn from(ranges: Vec<Range<u64>>) -> Self {
+        ranges.into_iter().collect()
+    }
+}
+
+impl From<RangeSet> for Vec<Range<u64>> {
+    fn from(set: RangeSet) -> Self {
+        set.ranges
     }
 }
 

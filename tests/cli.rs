@@ -26,7 +26,7 @@ fn lacuna(home: &Path, args: &[&str]) -> Out {
     }
 }
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 16] = [
     "mount",
     "unmount",
     "status",
@@ -35,6 +35,10 @@ const COMMANDS: [&str; 12] = [
     "resume",
     "info",
     "evict",
+    "pin",
+    "unpin",
+    "log",
+    "conflicts",
     "doctor",
     "store",
     "agent",
@@ -78,6 +82,8 @@ fn wrong_usage_is_2() {
         &["status", "--colour"],
         &["pause", "--for", "soon"],
         &["pause", "--for", "0s"],
+        &["mount", "store:/a", "/m", "--cache-limit", "much"],
+        &["pin"],
         &["store"],
         &["completions", "tcsh"],
     ] {
@@ -100,6 +106,10 @@ fn without_an_agent_it_is_3_and_says_what_to_do() {
         &["unmount", "x"],
         &["info", "x"],
         &["evict", "x"],
+        &["pin", "x"],
+        &["unpin", "x"],
+        &["log"],
+        &["conflicts"],
     ] {
         let out = lacuna(dir.path(), args);
         assert_eq!(out.code, 3, "{args:?}: {}", out.err);
@@ -230,12 +240,34 @@ async fn the_other_commands_find_their_drive_by_path() {
         info,
         serde_json::json!({
             "path": "sub/report.ods", "size": 200, "base": "ab".repeat(32), "present": [[0, 100]], "dirty": [[10, 20]],
-            "state": "modified", "receipt": {"changed": 10, "sent": 20, "reused": 180, "reread": 5, "ms": 3}
+            "state": "modified", "receipt": {"changed": 10, "sent": 20, "reused": 180, "reread": 5, "ms": 3},
+            "kind": "file", "pinned": false, "sending": []
         })
     );
     let out = lacuna(&home, &["info", file.to_str().unwrap()]);
     assert!(out.out.contains("last save  10 bytes changed, 20 bytes sent"), "{}", out.out);
     assert_eq!(lacuna(&home, &["evict", at.to_str().unwrap()]).out, "1.2 kB freed.\n");
+    let out = lacuna(&home, &["pin", file.to_str().unwrap()]);
+    assert_eq!(out.out, format!("{} stays on this machine.\n", file.display()));
+    assert_eq!(lacuna(&home, &["unpin", at.to_str().unwrap()]).code, 0);
+    assert_eq!(*agent.drive("bucket").calls.lock().unwrap(), ["pin sub/report.ods", "unpin "]);
+    let out = lacuna(&home, &["log", "bucket", "--limit", "2"]).out;
+    assert_eq!(out.lines().count(), 2, "{out}");
+    assert!(out.contains("bucket: 4 (1 byte): 0 bytes changed, 0 bytes sent, 0 ms"), "{out}");
+    let json: Value = serde_json::from_str(&lacuna(&home, &["log", "--json"]).out).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 5);
+    assert_eq!(lacuna(&home, &["log", "nobody"]).code, 1);
+    assert_eq!(lacuna(&home, &["conflicts"]).out, "There are no conflicts.\n");
+    agent.drive("bucket").set(|s| {
+        s.problems = vec![
+            health::problem("offline", "no route", None),
+            health::problem("conflict", "changed elsewhere", Some("a.ods".into())),
+        ];
+    });
+    let out = lacuna(&home, &["conflicts"]);
+    assert_eq!(out.out, format!("{}\n  changed elsewhere\n", at.join("a.ods").display()));
+    let json: Value = serde_json::from_str(&lacuna(&home, &["conflicts", "--json"]).out).unwrap();
+    assert_eq!(json[0]["action"], "reveal");
     let outside = lacuna(&home, &["info", dir.path().to_str().unwrap()]);
     assert_eq!(outside.code, 1);
     assert!(outside.err.contains("no drive"), "{}", outside.err);

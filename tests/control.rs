@@ -13,7 +13,7 @@ use fake::start;
 use lacuna::{
     config::Settings,
     control::{
-        api::{DriveState, Event, Pending, Reply, Request, VERSION},
+        api::{AgentSettings, DriveState, Event, Found, Pending, Reply, Request, VERSION},
         server::MAX_LINE,
     },
     error::Kind,
@@ -341,6 +341,183 @@ async fn settings_that_cannot_be_read_stop_the_agent_and_are_kept() {
     let e = lacuna::agent::run(home, holder, None, std::future::pending()).await.unwrap_err();
     assert_eq!(e.kind(), Kind::Damaged);
     assert_eq!(fs::read_to_string(&file).unwrap(), "{\"version\":1,");
+}
+
+#[tokio::test]
+async fn requests_for_one_drive_reach_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = start(dir.path()).await;
+    let drive = agent.mount("store:/srv/a", &mountpoint(dir.path(), "a")).await;
+    let mut client = agent.client().await;
+    let (name, path) = (|| "a".to_owned(), || "x/y".to_owned());
+    for request in [
+        Request::Pin { drive: name(), path: path() },
+        Request::Unpin { drive: name(), path: path() },
+        Request::Retry { drive: Some(name()) },
+        Request::Retry { drive: None },
+        Request::CacheLimit { drive: name(), bytes: None },
+    ] {
+        assert_eq!(client.ask(request).await.unwrap(), Reply::Done);
+    }
+    let calls = drive.calls.lock().unwrap().clone();
+    assert_eq!(calls, ["pin x/y", "unpin x/y", "retry", "retry", "cache limit None"]);
+    let list =
+        Request::List { drive: name(), path: "p".into(), after: Some("p0009".into()), limit: u32::MAX };
+    let Reply::List(listing) = client.ask(list).await.unwrap() else { panic!("no list") };
+    assert_eq!((listing.entries.len(), listing.entries[0].name.as_str()), (1_000, "p0010"));
+    for request in [
+        Request::Pin { drive: "none".into(), path: path() },
+        Request::List { drive: "none".into(), path: path(), after: None, limit: 1 },
+        Request::Activity { drive: Some("none".into()), limit: 1 },
+        Request::Retry { drive: Some("none".into()) },
+        Request::CacheLimit { drive: "none".into(), bytes: None },
+    ] {
+        assert_eq!(client.ask(request.clone()).await.unwrap_err().kind(), Kind::NotFound, "{request:?}");
+    }
+    agent.end().await;
+}
+
+#[tokio::test]
+async fn the_newest_saves_of_all_drives_come_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = start(dir.path()).await;
+    agent.mount("store:/srv/a", &mountpoint(dir.path(), "a")).await;
+    agent.mount("store:/srv/bb", &mountpoint(dir.path(), "b")).await;
+    let mut client = agent.client().await;
+    let mut ask = async |drive: Option<&str>, limit| {
+        let request = Request::Activity { drive: drive.map(str::to_owned), limit };
+        let Reply::Activity(saves) = client.ask(request).await.unwrap() else { panic!("no saves") };
+        saves.into_iter().map(|s| format!("{}/{}", s.drive, s.path)).collect::<Vec<_>>()
+    };
+    assert_eq!(ask(None, 3).await, ["bb/4", "a/4", "bb/3"]);
+    assert_eq!(ask(Some("a"), 2).await, ["a/4", "a/3"]);
+    assert_eq!(ask(None, 99).await.len(), 10);
+    agent.end().await;
+}
+
+#[tokio::test]
+async fn limits_outlive_the_agent() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = start(dir.path()).await;
+    let drive = agent.mount("store:/srv/a", &mountpoint(dir.path(), "a")).await;
+    assert_eq!(drive.wanted.drive.cache_limit, Some(20 << 30));
+    let mut client = agent.client().await;
+    let settings = AgentSettings { upload_limit: Some(1_000), download_limit: None };
+    assert_eq!(client.ask(Request::Configure { settings }).await.unwrap(), Reply::Done);
+    assert_eq!(drive.wanted.bandwidth.up.limit(), Some(1_000), "drives that are mounted hear of it");
+    let nothing = AgentSettings { upload_limit: Some(0), download_limit: None };
+    let e = client.ask(Request::Configure { settings: nothing }).await.unwrap_err();
+    assert!(e.kind() == Kind::Invalid && e.remedy_text().is_some());
+    client.ask(Request::CacheLimit { drive: "a".into(), bytes: Some(5_000) }).await.unwrap();
+    agent.end().await;
+
+    let agent = start(dir.path()).await;
+    agent.status_when(|s| s.drives[0].state == DriveState::Synced).await;
+    let wanted = agent.drive("a").wanted.clone();
+    assert_eq!(wanted.drive.cache_limit, Some(5_000));
+    assert_eq!((wanted.bandwidth.up.limit(), wanted.bandwidth.down.limit()), (Some(1_000), None));
+    assert_eq!(agent.client().await.ask(Request::Settings).await.unwrap(), Reply::Settings(settings));
+    agent.end().await;
+}
+
+#[tokio::test]
+async fn a_drive_that_could_not_be_mounted_is_retried_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = start(dir.path()).await;
+    agent.mount("store:/srv/a", &mountpoint(dir.path(), "a")).await;
+    let file = agent.home.settings();
+    agent.end().await;
+    let mut settings = Settings::load(&file).unwrap();
+    settings.drives[0].url = "broken:/".into();
+    settings.save(&file).unwrap();
+    fs::remove_dir_all(dir.path().join("drives")).unwrap();
+
+    let agent = start(dir.path()).await;
+    let status = agent.status_when(|s| s.drives[0].state == DriveState::Problem).await;
+    assert_eq!(status.drives[0].cache.limit, Some(20 << 30), "also of one that is not there");
+    let tries = || agent.holder.tries.load(Ordering::SeqCst);
+    let before = tries();
+    agent.client().await.ask(Request::Retry { drive: Some("a".into()) }).await.unwrap();
+    let start = std::time::Instant::now();
+    while tries() == before {
+        assert!(start.elapsed() < Duration::from_secs(5), "the next try would come after 15 s");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    agent.status_when(|s| s.drives[0].state == DriveState::Problem).await;
+    agent.end().await;
+}
+
+#[tokio::test]
+async fn a_bucket_is_found_or_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = start(&dir.path().join("home")).await;
+    let mut client = agent.client().await;
+    let at = |name: &str| dir.path().join(name);
+    let url = |name: &str| format!("store:{}", at(name).display());
+    let probe = |name: &str| Request::Probe { url: url(name) };
+    let probed = |found, name: &str| Reply::Probed { found, name: name.into() };
+    assert_eq!(client.ask(probe("new")).await.unwrap(), probed(Found::Free, "new"));
+    assert!(!at("new").exists(), "looking makes nothing");
+    for _ in 0..2 {
+        assert_eq!(client.ask(Request::Init { url: url("new") }).await.unwrap(), Reply::Done);
+    }
+    let files = || {
+        let mut names: Vec<_> = fs::read_dir(at("new")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.extend(fs::read_dir(at("new/commits")).unwrap().map(|e| e.unwrap().file_name()));
+        names
+    };
+    let before = files();
+    assert_eq!(client.ask(probe("new")).await.unwrap(), probed(Found::Ready, "new"));
+    assert_eq!(files(), before, "looking leaves nothing");
+    // The name is one that is free.
+    agent.mount(&url("new"), &mountpoint(dir.path(), "m")).await;
+    assert_eq!(client.ask(probe("new")).await.unwrap(), probed(Found::Ready, "new-2"));
+
+    fs::create_dir(at("photos")).unwrap();
+    fs::write(at("photos/a.jpg"), "x").unwrap();
+    fs::write(at("file"), "x").unwrap();
+    for name in ["photos", "file"] {
+        for request in [probe(name), Request::Init { url: url(name) }] {
+            let e = client.ask(request.clone()).await.unwrap_err();
+            assert_eq!(e.kind(), Kind::Invalid, "{request:?}");
+        }
+    }
+    assert_eq!(fs::read_dir(at("photos")).unwrap().count(), 1);
+    for url in ["store:relative", "ftp://example", "nothing"] {
+        for request in [Request::Probe { url: url.into() }, Request::Init { url: url.into() }] {
+            let e = client.ask(request.clone()).await.unwrap_err();
+            assert!(e.kind() == Kind::Invalid && e.remedy_text().is_some(), "{request:?}: {e}");
+        }
+    }
+    agent.end().await;
+}
+
+#[tokio::test]
+async fn nobody_looks_while_nothing_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = start(dir.path()).await;
+    let drive = agent.mount("store:/srv/a", &mountpoint(dir.path(), "m")).await;
+    let mut client = agent.client().await;
+    client.watch().await.unwrap();
+    let _first = client.event().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let looks = || drive.looks.load(Ordering::SeqCst);
+    let before = looks();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(looks(), before, "a watcher costs nothing");
+    for _ in 0..50 {
+        drive.pend(1, 1);
+        drive.pend(2, 2);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(looks() - before <= 6, "at most five a second: {}", looks() - before);
+    loop {
+        let Event::Status(status) = client.event().await.unwrap();
+        if status.drives[0].pending.files == 2 {
+            break;
+        }
+    }
+    agent.end().await;
 }
 
 #[cfg(unix)]

@@ -3,21 +3,25 @@
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::{
     config::DriveConfig,
-    control::api::{DriveStatus, FileInfo},
+    control::api::{DriveStatus, FileInfo, Listing, Save},
     error::Result,
     node::Time,
+    policy::Bandwidth,
 };
 
 /// What is needed to hold a drive.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Name, URL, mount point, read-only.
+    /// Name, URL, mount point, read-only, cache limit.
     pub drive: DriveConfig,
     /// The drive's own folder on this machine; exists.
     pub state_dir: PathBuf,
+    /// What all drives of the agent share.
+    pub bandwidth: Arc<Bandwidth>,
 }
 
 /// A drive that is mounted. All methods may be called at once from several tasks.
@@ -25,6 +29,8 @@ pub struct Wanted {
 pub trait Held: Send + Sync + 'static {
     /// As it is now: quick, never waits for the remote. Still answers after [`Held::unmount`].
     async fn status(&self) -> DriveStatus;
+    /// To hear when the status may be another one.
+    fn changes(&self) -> watch::Receiver<u64>;
     /// Returns when nothing is pending, or why that can't be reached. Giving up the wait does no harm.
     async fn flush(&self) -> Result<()>;
     /// Holds uploads, up to a moment or until resumed.
@@ -35,6 +41,18 @@ pub trait Held: Send + Sync + 'static {
     async fn info(&self, path: &str) -> Result<FileInfo>;
     /// Drops what the remote has too, of a file or a folder; bytes freed.
     async fn evict(&self, path: &str) -> Result<u64>;
+    /// Keeps a file, or all that is and will be below a folder, on this machine; noted for good when it returns.
+    async fn pin(&self, path: &str) -> Result<()>;
+    /// No longer.
+    async fn unpin(&self, path: &str) -> Result<()>;
+    /// The entries of a folder by name, those after `after`, at most `limit`.
+    async fn list(&self, path: &str, after: Option<&str>, limit: usize) -> Result<Listing>;
+    /// The newest saves, newest first, at most `limit`.
+    async fn activity(&self, limit: usize) -> Vec<Save>;
+    /// Sets how many bytes its files may take on this machine; none: no limit.
+    async fn set_cache_limit(&self, bytes: Option<u64>);
+    /// Tries again at once what waits after a failure.
+    async fn retry(&self);
     /// Takes the mount away and stops the drive; what is pending stays in its journal.
     ///
     /// # Errors

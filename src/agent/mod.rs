@@ -17,10 +17,11 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     config::{self, DriveConfig, Home, Settings},
-    control::api::{DriveState, Pending, Status, VERSION},
+    control::api::{AgentSettings, DriveState, Pending, Save, Status, VERSION},
     error::{Error, Kind, Result},
+    news::News,
     node::Time,
-    policy::Pause,
+    policy::{Bandwidth, Pause},
 };
 
 mod claim;
@@ -29,6 +30,7 @@ mod lock;
 mod mounted;
 mod run;
 mod serve;
+mod settings;
 mod table;
 
 pub use held::{Held, Holder, Wanted};
@@ -54,6 +56,12 @@ pub struct Agent {
     settings: tokio::sync::Mutex<()>,
     /// Counts changes of the table, for those who wait for one.
     changed: watch::Sender<u64>,
+    /// Told when the status may be another one: by the table and by each drive.
+    news: Arc<News>,
+    /// What holds for all drives. Moments only.
+    shared: Mutex<AgentSettings>,
+    /// The limits of that, where the drives' bytes pass.
+    bandwidth: Arc<Bandwidth>,
     /// Becomes true when a client asks the agent to end.
     quit: watch::Sender<bool>,
 }
@@ -79,6 +87,9 @@ impl Agent {
             table: Mutex::default(),
             settings: tokio::sync::Mutex::default(),
             changed: watch::Sender::new(0),
+            news: Arc::default(),
+            shared: Mutex::default(),
+            bandwidth: Arc::default(),
             quit: watch::Sender::new(false),
         }
     }
@@ -92,16 +103,22 @@ impl Agent {
         if let Some(entry) = self.table().drives.get_mut(name) {
             entry.slot = slot;
         }
-        self.changed.send_modify(|n| *n += 1);
+        self.table_changed();
     }
 
     fn forget(&self, name: &str) {
         self.table().drives.remove(name);
+        self.table_changed();
+    }
+
+    fn table_changed(&self) {
         self.changed.send_modify(|n| *n += 1);
+        self.news.tell();
     }
 
     /// Takes the drives of the settings into the table; [`Agent::mount_listed`] mounts them.
     fn list(&self, settings: &Settings) {
+        self.share(settings.agent);
         for config in &settings.drives {
             let failed = config::check_name(&config.name).err();
             let slot = match failed {
@@ -113,6 +130,7 @@ impl Agent {
             let entry = Entry { config: config.clone(), keep: true, slot };
             self.table().drives.insert(config.name.clone(), entry);
         }
+        self.table_changed();
     }
 
     /// Mounts what [`Agent::list`] put there. One that fails becomes a problem and stops no other.
@@ -138,7 +156,8 @@ impl Agent {
         let (dir, url) = (state_dir.clone(), config.url.clone());
         let new = blocking(move || claim::claim(&dir, &url)).await?;
         let pause = config.pause;
-        let held = self.holder.hold(Wanted { drive: config, state_dir: state_dir.clone() }).await;
+        let bandwidth = self.bandwidth.clone();
+        let held = self.holder.hold(Wanted { drive: config, state_dir: state_dir.clone(), bandwidth }).await;
         if held.is_err() && new {
             // A name is not taken by a mistyped remote. (If this is not reached, the name stays taken: safe.)
             blocking(move || {
@@ -148,6 +167,13 @@ impl Agent {
             .await?;
         }
         let held = held?;
+        // Ends with the drive.
+        let (mut changes, news) = (held.changes(), self.news.clone());
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                news.tell();
+            }
+        });
         match pause {
             Pause::No => {}
             Pause::Until(end) if !pause.holds(Time::now()) => tracing::debug!("a pause ended at {end:?}"),
@@ -191,9 +217,10 @@ impl Agent {
                     Place::Coming => None,
                 };
                 if let Some(name) = name {
-                    let mountpoint = mountpoint.to_owned();
-                    let config =
-                        DriveConfig { name, url: url.to_owned(), mountpoint, read_only, pause: Pause::No };
+                    let mut config = DriveConfig { read_only, ..DriveConfig::new(&name, url, mountpoint) };
+                    if let Some(before) = table.drives.get(&name) {
+                        config.cache_limit = before.config.cache_limit;
+                    }
                     let entry = Entry { config: config.clone(), keep, slot: Slot::Mounting };
                     let before = table.drives.insert(config.name.clone(), entry);
                     break (config, before);
@@ -202,6 +229,7 @@ impl Agent {
             // The sender is part of `self`, so it is there.
             let _ = changed.changed().await;
         };
+        self.table_changed();
         let name = config.name.clone();
         match self.hold(config).await {
             Ok(held) => self.set(&name, Slot::Held(held)),
@@ -210,6 +238,7 @@ impl Agent {
                 self.forget(&name);
                 if let Some(before) = before {
                     self.table().drives.insert(name, before);
+                    self.table_changed();
                 }
                 return Err(e);
             }
@@ -245,6 +274,7 @@ impl Agent {
             match entry.slot.clone() {
                 Slot::Held(held) => {
                     entry.slot = Slot::Leaving(held.clone());
+                    self.news.tell();
                     (name, Some(held))
                 }
                 Slot::Failed { .. } => (name, None),
@@ -361,21 +391,55 @@ impl Agent {
         table.drives.iter().filter_map(held).collect()
     }
 
-    /// Writes the list of drives. What another version put into the settings stays.
-    async fn save(&self) -> Result<()> {
-        let _one_writer = self.settings.lock().await;
-        let drives: Vec<DriveConfig> =
-            self.table().drives.values().filter(|e| e.keep).map(|e| e.config.clone()).collect();
-        let file = self.home.settings();
-        blocking(move || {
-            let mut settings = Settings::load(&file)?;
-            if settings.drives == drives {
-                return Ok(());
+    /// The newest saves of the drives that are mounted, newest first.
+    async fn activity(&self, which: Which<'_>, limit: usize) -> Result<Vec<Save>> {
+        let held = match which {
+            Which::All => self.held_now(),
+            Which::One(_) => self.held(which)?,
+        };
+        let mut all = Vec::new();
+        for (_, held) in held {
+            all.extend(held.activity(limit).await);
+        }
+        all.sort_by_key(|save| std::cmp::Reverse(save.at));
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    /// Tries at once what waits after a failure: changes, and drives that could not be mounted.
+    async fn retry(self: &Arc<Self>, which: Which<'_>) -> Result<()> {
+        let meant = match which {
+            Which::All => None,
+            Which::One(drive) => Some(find(&self.table(), drive)?),
+        };
+        let is_meant = |name: &str| meant.as_deref().is_none_or(|meant| meant == name);
+        for (name, held) in self.held_now() {
+            if is_meant(&name) {
+                held.retry().await;
             }
-            settings.drives = drives;
-            settings.save(&file)
-        })
-        .await
+        }
+        self.mount_failed(|name, _| is_meant(name));
+        Ok(())
+    }
+
+    /// Starts to mount again those of the failed drives that `now` chooses by their names and moments.
+    fn mount_failed(self: &Arc<Self>, now: impl Fn(&str, Instant) -> bool) {
+        let mut table = self.table();
+        if table.ending {
+            return;
+        }
+        for (name, entry) in &mut table.drives {
+            if let Slot::Failed { again, pause, .. } = entry.slot
+                && now(name, again)
+                && config::check_name(name).is_ok()
+            {
+                entry.slot = Slot::Mounting;
+                self.news.tell();
+                let (agent, config) = (self.clone(), entry.config.clone());
+                // Not waited for: a remote that does not answer must not keep others from being looked after.
+                tokio::spawn(async move { agent.try_again(config, (pause * 2).min(RETRY.1)).await });
+            }
+        }
     }
 
     /// Looks after the drives: those whose mount is gone leave, those that failed are tried again.
@@ -387,20 +451,7 @@ impl Agent {
             held.close().await;
         }
         let now = Instant::now();
-        let mut table = self.table();
-        if table.ending {
-            return;
-        }
-        for entry in table.drives.values_mut() {
-            if let Slot::Failed { again, pause, .. } = entry.slot
-                && again <= now
-            {
-                entry.slot = Slot::Mounting;
-                let (agent, config) = (self.clone(), entry.config.clone());
-                // Not waited for: a remote that does not answer must not keep others from being looked after.
-                tokio::spawn(async move { agent.try_again(config, (pause * 2).min(RETRY.1)).await });
-            }
-        }
+        self.mount_failed(|_, again| again <= now);
     }
 
     /// Unmounts everything, for good. What is pending stays in the journals; answers which drives have

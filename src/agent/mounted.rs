@@ -3,10 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::held::{Held, Holder, Wanted};
 use crate::{
-    control::api::{DriveStatus, FileInfo},
+    control::api::{DriveStatus, FileInfo, Listing, Save},
     drive::{Drive, Options},
     error::Result,
     mount::{self, MountOptions, Mounted},
@@ -28,6 +29,8 @@ impl Holder for Mounter {
         let at = Path::new(&config.mountpoint).to_owned();
         let mut options = Options::new(&config.name, &config.url, &at, &wanted.state_dir);
         options.read_only = config.read_only;
+        options.cache_limit = config.cache_limit;
+        options.bandwidth = wanted.bandwidth;
         let drive = Drive::open(options).await?;
         let mount_options = MountOptions { name: config.name.clone(), read_only: config.read_only };
         let vfs = drive.vfs();
@@ -48,6 +51,10 @@ impl Held for MountedDrive {
         self.drive.status()
     }
 
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.drive.changes()
+    }
+
     async fn flush(&self) -> Result<()> {
         self.drive.flush().await
     }
@@ -66,6 +73,30 @@ impl Held for MountedDrive {
 
     async fn evict(&self, path: &str) -> Result<u64> {
         self.drive.evict(path).await
+    }
+
+    async fn pin(&self, path: &str) -> Result<()> {
+        self.drive.pin(path).await
+    }
+
+    async fn unpin(&self, path: &str) -> Result<()> {
+        self.drive.unpin(path).await
+    }
+
+    async fn list(&self, path: &str, after: Option<&str>, limit: usize) -> Result<Listing> {
+        self.drive.list(path, after, limit).await
+    }
+
+    async fn activity(&self, limit: usize) -> Vec<Save> {
+        self.drive.activity(limit)
+    }
+
+    async fn set_cache_limit(&self, bytes: Option<u64>) {
+        self.drive.set_cache_limit(bytes);
+    }
+
+    async fn retry(&self) {
+        self.drive.retry();
     }
 
     async fn unmount(&self) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Agent, Holder, HomeLock};
+use super::{Agent, Holder, HomeLock, serve::Door};
 use crate::{
     config::{Home, Settings, write_atomic},
     control::{api::Pending, server::Server},
@@ -24,6 +24,8 @@ pub struct First {
     pub name: Option<String>,
     /// Programs may only read.
     pub read_only: bool,
+    /// How many bytes its files may take on this machine; none: as usual, none in it: no limit.
+    pub cache_limit: Option<Option<u64>>,
     /// Called with the name when it is mounted.
     pub tell: fn(&str),
 }
@@ -53,7 +55,7 @@ pub async fn run(
     // Tasks of their own, which a request to end does not cut off in the middle of a mount.
     let serve = tokio::spawn({
         let agent = agent.clone();
-        async move { server.run(agent).await }
+        async move { server.run(Arc::new(Door(agent))).await }
     });
     let tend = tokio::spawn({
         let agent = agent.clone();
@@ -71,6 +73,9 @@ pub async fn run(
             let Some(first) = first else { return Ok(()) };
             let name = first.name.as_deref();
             let done = agent.mount(&first.url, &first.mountpoint, name, first.read_only, false).await?;
+            if let Some(limit) = first.cache_limit {
+                agent.cache_limit(&done.0, limit).await?;
+            }
             (first.tell)(&done.0);
             Ok::<(), Error>(())
         }

@@ -7,9 +7,11 @@ use tokio::time::Instant;
 use super::Held;
 use crate::{
     config::DriveConfig,
-    control::api::{DriveState, DriveStatus},
+    control::api::{Cache, DriveState, DriveStatus, Paused},
     error::{Error, Kind, Result},
     health,
+    node::Time,
+    policy::Pause,
 };
 
 #[derive(Default)]
@@ -44,6 +46,13 @@ pub(super) fn absent(config: &DriveConfig, state: DriveState, why: Option<&Error
     let at = config.mountpoint.display().to_string();
     DriveStatus {
         problems: why.map(|e| health::problem_of("mount-failed", e)).into_iter().collect(),
+        read_only: config.read_only,
+        paused: match config.pause {
+            Pause::Forever => Some(Paused { until: None }),
+            Pause::Until(end) if config.pause.holds(Time::now()) => Some(Paused { until: Some(end) }),
+            Pause::Until(_) | Pause::No => None,
+        },
+        cache: Cache { limit: config.cache_limit, ..Cache::default() },
         ..DriveStatus::new(&config.name, &config.url, &at, state)
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use lacuna::{
-    control::api::{DriveState, DriveStatus, FileInfo, Pending, Problem, QueueState, Severity, Status},
+    control::api::{DriveState, DriveStatus, FileInfo, Pending, Problem, QueueState, Save, Severity, Status},
     error::Error,
 };
 
@@ -115,6 +115,15 @@ pub fn drive(d: &DriveStatus) -> String {
     if d.rate.up + d.rate.down > 0 {
         let _ = write!(out, " (now {}/s up, {}/s down)", size(d.rate.up), size(d.rate.down));
     }
+    if d.cache.bytes > 0 {
+        let _ = write!(out, "\n  {} here", size(d.cache.bytes));
+        if d.cache.pinned > 0 {
+            let _ = write!(out, ", {} of them pinned", size(d.cache.pinned));
+        }
+        if let Some(limit) = d.cache.limit {
+            let _ = write!(out, "; at most {} that can be fetched again", size(limit));
+        }
+    }
     for item in d.queue.iter().take(SHOWN) {
         let doing = match item.state {
             QueueState::Quiet => "waits for the file to be quiet".to_owned(),
@@ -144,6 +153,29 @@ pub fn status(status: &Status) -> String {
     parts.join("\n")
 }
 
+/// A moment, in this machine's time zone or in UTC where that can't be told: `2026-11-23 14:05`.
+pub fn moment(at: lacuna::node::Time) -> String {
+    let utc = time::OffsetDateTime::from_unix_timestamp_nanos(at.0.into())
+        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let here = time::UtcOffset::local_offset_at(utc).map_or(utc, |offset| utc.to_offset(offset));
+    let (month, day) = (u8::from(here.month()), here.day());
+    format!("{:04}-{month:02}-{day:02} {:02}:{:02}", here.year(), here.hour(), here.minute())
+}
+
+/// One save in a line.
+pub fn save(s: &Save) -> String {
+    let (at, r) = (moment(s.at), &s.receipt);
+    format!(
+        "{at}  {}: {} ({}): {} changed, {} sent, {} ms",
+        s.drive,
+        s.path,
+        size(s.size),
+        size(r.changed),
+        size(r.sent),
+        r.ms
+    )
+}
+
 /// One file, under the name that the user gave.
 pub fn info(shown: &str, i: &FileInfo) -> String {
     let sum = |ranges: &[[u64; 2]]| ranges.iter().map(|[a, b]| b.saturating_sub(*a)).sum::<u64>();
@@ -157,6 +189,9 @@ pub fn info(shown: &str, i: &FileInfo) -> String {
     }
     let _ = write!(out, "\n  here       {} of {}{}", size(sum(&i.present)), size(i.size), parts(&i.present));
     let _ = write!(out, "\n  waiting    {}{}", size(sum(&i.dirty)), parts(&i.dirty));
+    if i.pinned {
+        let _ = write!(out, "\n  pinned     stays on this machine");
+    }
     let _ = write!(out, "\n  based on   {}", i.base.as_deref().unwrap_or("nothing the remote has yet"));
     match &i.receipt {
         None => {}
@@ -177,7 +212,12 @@ pub fn info(shown: &str, i: &FileInfo) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lacuna::{control::api::Receipt, error::Kind, health};
+    use lacuna::{
+        control::api::{Cache, Receipt},
+        error::Kind,
+        health,
+        node::Time,
+    };
 
     use super::*;
 
@@ -255,6 +295,22 @@ mod tests {
         let e = Error::new(Kind::Busy, "in use").remedy("close it").at("/m");
         assert_eq!(error(&e), "error: /m: in use\n  try: close it");
         assert_eq!(error(&Error::new(Kind::Other, "x")), "error: x");
+    }
+
+    #[test]
+    fn saves_and_the_cache_are_lines() {
+        let receipt = Receipt { changed: 1_000, sent: 250_000, reused: 0, reread: 0, ms: 120 };
+        let s = Save { drive: "b".into(), path: "a/c.ods".into(), at: Time(0), size: 2_000_000, receipt };
+        let line = save(&s);
+        assert!(line.ends_with("b: a/c.ods (2.0 MB): 1.0 kB changed, 250 kB sent, 120 ms"), "{line}");
+        // Whatever the time zone, it is one of two days.
+        assert!(line.starts_with("1970-01-01 ") || line.starts_with("1969-12-31 "), "{line}");
+        let mut d = drive_in(DriveState::Synced, 0, 0);
+        d.cache = Cache { bytes: 5_000_000, pinned: 1_000_000, limit: Some(20_000_000) };
+        assert!(
+            drive(&d)
+                .ends_with("5.0 MB here, 1.0 MB of them pinned; at most 20 MB that can be fetched again")
+        );
     }
 
     #[test]

@@ -16,12 +16,14 @@ mod doctor;
 mod evict;
 mod flush;
 mod format;
+mod history;
 mod home;
 mod info;
 mod log;
 mod man;
 mod mount;
 mod pause;
+mod pin;
 mod place;
 mod status;
 mod store;
@@ -65,6 +67,14 @@ enum Command {
     Info(info::Args),
     /// Free this machine's copy of a file or folder that the remote has
     Evict(evict::Args),
+    /// Keep a file or folder on this machine
+    Pin(pin::PinArgs),
+    /// No longer keep it
+    Unpin(pin::UnpinArgs),
+    /// Show the newest saves and what they cost
+    Log(history::LogArgs),
+    /// Show the files of which two versions were kept
+    Conflicts(history::ConflictsArgs),
     /// Check everything that mounting needs, and say what to mend
     Doctor(doctor::Args),
     /// Make or check a bucket in a folder
@@ -156,6 +166,10 @@ fn run(args: Args) -> Done {
         Command::Resume(args) => in_runtime(pause::resume(home()?, args)),
         Command::Info(args) => in_runtime(info::run(home()?, args)),
         Command::Evict(args) => in_runtime(evict::run(home()?, args)),
+        Command::Pin(args) => in_runtime(pin::pin(home()?, args)),
+        Command::Unpin(args) => in_runtime(pin::unpin(home()?, args)),
+        Command::Log(args) => in_runtime(history::log(home()?, args)),
+        Command::Conflicts(args) => in_runtime(history::conflicts(home()?, args)),
         Command::Doctor(args) => in_runtime(doctor::run(home()?, args)),
         Command::Agent(args) => in_runtime(agent::run(home()?, args)),
     }

@@ -15,7 +15,7 @@ use lacuna::{
         client::{Client, unexpected},
     },
     error::{Error, Kind, Result},
-    platform,
+    platform, policy,
 };
 use tokio::time::{Instant, sleep};
 
@@ -36,9 +36,24 @@ pub struct Args {
     /// Let programs read only
     #[arg(long)]
     read_only: bool,
+    /// Keep at most SIZE of what can be fetched again (20GiB if not said; "none": no limit)
+    #[arg(long, value_name = "SIZE", value_parser = cache_limit)]
+    cache_limit: Option<CacheLimit>,
     /// Be the agent: stay in the terminal, unmount on Ctrl-C, and do not mount it again next time
     #[arg(long)]
     foreground: bool,
+}
+
+/// A limit that was given; none in it: no limit.
+#[derive(Clone, Copy)]
+struct CacheLimit(Option<u64>);
+
+fn cache_limit(text: &str) -> std::result::Result<CacheLimit, String> {
+    if text == "none" {
+        return Ok(CacheLimit(None));
+    }
+    let bytes = policy::parse_size(text).map_err(|e| e.to_string())?;
+    Ok(CacheLimit(Some(bytes)))
 }
 
 /// How long a new agent may take to listen.
@@ -54,6 +69,7 @@ pub async fn run(home: Home, args: Args) -> Done {
             mountpoint,
             name: args.name,
             read_only: args.read_only,
+            cache_limit: args.cache_limit.map(|limit| limit.0),
             tell: |name| {
                 // The drive works whether anybody reads this or not.
                 let _ = say(&format!("Mounted as '{name}'. Ctrl-C unmounts."));
@@ -88,6 +104,9 @@ pub async fn run(home: Home, args: Args) -> Done {
     };
     match answer {
         Ok(Reply::Mounted { name, already }) => {
+            if let Some(CacheLimit(bytes)) = args.cache_limit {
+                client.ask(Request::CacheLimit { drive: name.clone(), bytes }).await?;
+            }
             let how = if already { "is mounted already" } else { "is mounted" };
             say(&format!("{url} {how} at {}, as '{name}'.", args.mountpoint.display()))
         }

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use interprocess::local_socket::{tokio::Listener, tokio::Stream, traits::tokio::Listener as _};
 use tokio::{
     io::{AsyncWriteExt, BufReader, WriteHalf},
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     task::JoinSet,
 };
 
 use super::{
-    api::{Ask, Event, Failure, Line, Reply, Request, Status, VERSION},
+    api::{Ask, Event, Failure, Line, QueueState, Rate, Reply, Request, Status, VERSION},
     wire::{self, Next},
 };
 use crate::{
@@ -36,6 +36,9 @@ pub trait Service: Send + Sync + 'static {
 
     /// All drives as they are now.
     async fn status(&self) -> Status;
+
+    /// To hear when that may be another one.
+    fn changes(&self) -> watch::Receiver<u64>;
 }
 
 /// A socket that listens. Gone from the file system when dropped.
@@ -157,7 +160,7 @@ async fn converse(
                     return;
                 }
                 watches.shutdown().await; // one stream for each connection
-                watches.spawn(watch(service.clone(), lines.clone()));
+                watches.spawn(tell(service.clone(), lines.clone()));
             }
             request => {
                 let Ok(place) = room.clone().acquire_owned().await else { return };
@@ -194,24 +197,99 @@ fn hello(version: u32) -> Result<Reply> {
         .remedy("end the agent and mount again, so that both are of one version"))
 }
 
-/// Tells one client of changes. It looks instead of being told: a status is cheap, and drives need
-/// not know who watches. A client that does not read holds up only this task.
-async fn watch(service: Arc<dyn Service>, lines: mpsc::Sender<Line>) {
-    let mut pace = tokio::time::interval(PACE);
-    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+/// Tells one client of changes. It looks when it hears that there may be one, and by itself only while
+/// something is shown that time alone changes. A client that does not read holds up only this task.
+async fn tell(service: Arc<dyn Service>, lines: mpsc::Sender<Line>) {
+    let mut changes = service.changes();
     let mut last = None;
     loop {
-        tokio::select! {
-            _ = pace.tick() => {}
-            () = lines.closed() => return,
-        }
+        // Before the look: what changes during it is looked at again.
+        changes.mark_unchanged();
         let now = service.status().await;
-        if last.as_ref() == Some(&now) {
-            continue;
+        let again = next_look(&now);
+        if last.as_ref() != Some(&now) {
+            last = Some(now.clone());
+            if lines.send(Line::Event { event: Event::Status(now) }).await.is_err() {
+                return;
+            }
         }
-        last = Some(now.clone());
-        if lines.send(Line::Event { event: Event::Status(now) }).await.is_err() {
-            return;
+        let news = async {
+            tokio::time::sleep(PACE).await;
+            tokio::select! {
+                changed = changes.changed() => changed.is_ok(),
+                () = after(again) => true,
+            }
+        };
+        tokio::select! {
+            true = news => {}
+            () = lines.closed() => return,
+            else => return,
+        }
+    }
+}
+
+async fn after(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// When a status has to be looked at again although nobody tells of a change. Pure.
+fn next_look(status: &Status) -> Option<Duration> {
+    let moving = status.drives.iter().any(|d| d.rate != Rate::default());
+    let sending = status.drives.iter().flat_map(|d| &d.queue).any(|item| item.state == QueueState::Uploading);
+    let waiting = status.drives.iter().any(|d| {
+        d.paused.is_some_and(|p| p.until.is_some())
+            || d.queue.iter().any(|item| matches!(item.state, QueueState::Quiet | QueueState::Retry))
+    });
+    match (moving, sending, waiting) {
+        // The rate falls by itself.
+        (true, _, _) => Some(Duration::ZERO),
+        // Bytes may be about to move.
+        (false, true, _) => Some(Duration::from_millis(300)),
+        (false, false, true) => Some(Duration::from_secs(1)),
+        (false, false, false) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::api::{DriveState, DriveStatus, Paused, QueueItem};
+
+    #[test]
+    fn only_what_time_changes_is_looked_at_by_the_clock() {
+        let look = |change: fn(&mut DriveStatus)| {
+            let mut drive = DriveStatus::new("a", "store:/a", "/m", DriveState::Synced);
+            change(&mut drive);
+            let still = DriveStatus::new("b", "store:/b", "/n", DriveState::Problem);
+            next_look(&Status { version: VERSION, drives: vec![still, drive] })
+        };
+        let queued = |state| QueueItem {
+            path: "f".into(),
+            bytes: 1,
+            sent: 0,
+            state,
+            attempts: 0,
+            size: 1,
+            retry_ms: None,
+            why: None,
+        };
+        assert_eq!(look(|_| {}), None);
+        assert_eq!(look(|d| d.paused = Some(Paused { until: None })), None);
+        assert_eq!(look(|d| d.rate.up = 1), Some(Duration::ZERO));
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(look(|d| d.paused = Some(Paused { until: Some(crate::node::Time(1)) })), second);
+        for (state, wait) in [
+            (QueueState::Quiet, second),
+            (QueueState::Retry, second),
+            (QueueState::Ready, None),
+            (QueueState::Uploading, Some(Duration::from_millis(300))),
+        ] {
+            let mut drive = DriveStatus::new("a", "store:/a", "/m", DriveState::Syncing);
+            drive.queue.push(queued(state));
+            assert_eq!(next_look(&Status { version: VERSION, drives: vec![drive] }), wait);
         }
     }
 }

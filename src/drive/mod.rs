@@ -1,5 +1,7 @@
-//! [`Drive`]: one remote, its cache and its two tasks (flush, sync), ready to be mounted.
+//! [`Drive`]: one remote, its cache and its tasks (flush, sync, pins, trim), ready to be mounted.
 
+mod list;
+mod pins;
 mod status;
 
 use std::{
@@ -14,12 +16,15 @@ use std::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    control::api::FileInfo,
+    cache,
+    control::api::{FileInfo, Save},
     error::{Error, Kind, Result},
     flush::{self, queue::Timing},
     monitor::{Monitor, Pause},
     namespace::Namespace,
+    news::News,
     node::{Kind as NodeKind, Time},
+    policy::Bandwidth,
     remote::{self, Remote},
     staging::Staging,
     sync,
@@ -45,6 +50,11 @@ pub struct Options {
     pub latest: Duration,
     /// How often a remote that can't tell is asked for changes (5 s by default).
     pub poll: Duration,
+    /// Clean bytes go when its files would take more than this on this machine (20 GiB by default); none: no
+    /// limit.
+    pub cache_limit: Option<u64>,
+    /// How fast bytes may move; shared with other drives (no limit by default).
+    pub bandwidth: Arc<Bandwidth>,
 }
 
 impl Options {
@@ -59,6 +69,8 @@ impl Options {
             quiet: Duration::from_secs(2),
             latest: Duration::from_secs(30),
             poll: Duration::from_secs(5),
+            cache_limit: Some(cache::DEFAULT_LIMIT),
+            bandwidth: Arc::default(),
         }
     }
 }
@@ -80,9 +92,13 @@ impl Drive {
         let about = |e: Error| if e.path().is_some() { e } else { e.at(format!("drive {}", options.name)) };
         std::fs::create_dir_all(dir)
             .map_err(|e| Error::io("making the drive's state folder", e).at(dir.display()))?;
-        let remote = remote::open(&options.url, &dir.join("remote"), options.poll, options.read_only)
-            .await
-            .map_err(about)?;
+        let remote_options = remote::Options {
+            state_dir: dir.join("remote"),
+            poll: options.poll,
+            read_only: options.read_only,
+            bandwidth: options.bandwidth.clone(),
+        };
+        let remote = remote::open(&options.url, remote_options).await.map_err(about)?;
         Self::with_remote(options, remote).await
     }
 
@@ -95,6 +111,8 @@ impl Drive {
             ns.init_root(&remote.root().await?, cursor)?;
         }
         let (staging, recovered) = Staging::open(&dir.join("staging"), &crate::sys::boot_id())?;
+        staging.ledger().set_limit(options.cache_limit);
+        let news = Arc::new(News::default());
         let parts = Parts {
             ns,
             staging,
@@ -103,9 +121,10 @@ impl Drive {
             read_only: options.read_only,
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             cache_dir: dir.clone(),
+            news: news.clone(),
         };
         let core = Core::new(parts, recovered)?;
-        let monitor = Arc::new(Monitor::open(dir.join("monitor.json")));
+        let monitor = Arc::new(Monitor::open(&options.name, dir, news));
         let pulled = Arc::new(AtomicBool::new(false));
         let sync = tokio::spawn(sync::watch::run(core.clone(), monitor.clone(), pulled.clone()));
         let flush = tokio::spawn({
@@ -120,7 +139,10 @@ impl Drive {
                 }
             }
         });
-        Ok(Arc::new(Drive { options, core, monitor, tasks: vec![sync, flush], rates: Default::default() }))
+        let pins = tokio::spawn(pins::run(core.clone(), monitor.clone()));
+        let trim = tokio::spawn(pins::trim(core.clone()));
+        let tasks = vec![sync, flush, pins, trim];
+        Ok(Arc::new(Drive { options, core, monitor, tasks, rates: Default::default() }))
     }
 
     /// As adapters see it.
@@ -143,6 +165,31 @@ impl Drive {
         self.monitor.pause(None);
         self.core.queue().retry_now();
         self.core.queue_bell.notify_one();
+    }
+
+    /// To hear when [`Drive::status`] may have changed.
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.core.news.follow()
+    }
+
+    /// Tries again at once what waits after a failure.
+    pub fn retry(&self) {
+        self.core.queue().retry_now();
+        self.core.queue_bell.notify_one();
+        self.core.pin_bell.notify_one();
+        self.monitor.pull_bell.notify_one();
+        self.core.news.tell();
+    }
+
+    /// The newest saves that the remote committed, newest first.
+    pub fn activity(&self, limit: usize) -> Vec<Save> {
+        self.monitor.activity.newest(limit)
+    }
+
+    /// Sets how many bytes its files may take on this machine; none: no limit.
+    pub fn set_cache_limit(&self, bytes: Option<u64>) {
+        self.core.staging.ledger().set_limit(bytes);
+        self.core.news.tell();
     }
 
     /// Returns when the remote has committed everything that was changed here.
@@ -198,15 +245,28 @@ impl Drive {
         status::info(&self.core, &self.monitor, &node)
     }
 
-    /// Frees what a file, or the files below a folder, take on this machine and the remote has too.
-    /// Answers the bytes freed.
+    /// Frees what a file, or the files below a folder, take on this machine and the remote has too. What is
+    /// pinned below a folder stays. Answers the bytes freed.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for what is pinned itself.
     pub async fn evict(&self, path: &str) -> Result<u64> {
         let node = self.core.resolve(path).await?;
+        if let Some(by) = self.core.ns.pinned_by(node.ino)? {
+            let by = self.core.ns.path(by).unwrap_or_default();
+            return Err(Error::new(Kind::Invalid, "it is pinned, so it stays on this machine")
+                .remedy(format!("unpin '{}' first", if by.is_empty() { "/" } else { &by }))
+                .at(path));
+        }
         let core = self.core.clone();
         crate::read::blocking(move || {
+            let pinned = core.all_pinned()?;
             let mut freed = 0;
             let mut todo = vec![node];
             while let Some(node) = todo.pop() {
+                if pinned.contains(&node.ino) {
+                    continue;
+                }
                 match node.kind {
                     NodeKind::Dir => {
                         let mut cookie = 0;

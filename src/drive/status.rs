@@ -9,14 +9,17 @@ use std::{
 
 use super::Drive;
 use crate::{
-    control::api::{DriveState, DriveStatus, FileInfo, Pending, QueueItem, QueueState, Rate, Severity},
+    control::api::{
+        Cache, DriveState, DriveStatus, FileInfo, Paused, Pending, QueueItem, QueueState, Rate, Severity,
+    },
     error::Result,
-    monitor::Monitor,
+    health,
+    monitor::{Monitor, Pause},
     namespace::{self, Node},
     node::{Ino, Kind},
     ranges::RangeSet,
     remote::Body,
-    vfs::core::{Core, lock},
+    vfs::core::{Core, lock, word},
 };
 
 /// The most entries of the queue that are shown.
@@ -48,7 +51,12 @@ impl Drive {
         let core = &self.core;
         let now = Instant::now();
         let (sent_bytes, received_bytes) = core.remote.moved();
-        let problems = self.monitor.problems(|path| exists(core, path));
+        let mut problems = self.monitor.problems(|path| exists(core, path));
+        if let Some(free) = core.no_space() {
+            let place = core.cache_dir.display();
+            let cause = format!("only {free} bytes are free at {place}, so programs can't write");
+            problems.push(health::problem("disk-full", cause, None));
+        }
         let (pending, queue) = self.pending(now);
         let state = if problems.iter().any(|p| p.severity >= Severity::Warning) {
             DriveState::Problem
@@ -73,10 +81,19 @@ impl Drive {
             queue,
             problems,
             read_only: self.options.read_only,
-            paused: None,
-            cache: Default::default(),
-            saves: 0,
+            paused: self.monitor.pause_now().map(|pause| match pause {
+                Pause::Resume => Paused { until: None },
+                Pause::Until(end) => Paused { until: Some(end) },
+            }),
+            cache: self.cache(),
+            saves: self.monitor.activity.count(),
         }
+    }
+
+    fn cache(&self) -> Cache {
+        let ledger = self.core.staging.ledger();
+        let pinned = self.core.all_pinned().map_or(0, |all| ledger.bytes_of_all(all.iter()));
+        Cache { bytes: ledger.bytes(), pinned, limit: ledger.limit() }
     }
 
     fn pending(&self, now: Instant) -> (Pending, Vec<QueueItem>) {
@@ -95,32 +112,47 @@ impl Drive {
             .filter_map(|p| match p {
                 namespace::Pending::Remove { .. } => None,
                 namespace::Pending::Put { ino, kind, .. } if *kind != Kind::Dir => {
-                    let entry = core.queue().get(*ino);
-                    let state = if self.monitor.is_sending(*ino) {
-                        QueueState::Uploading
-                    } else if entry.is_some_and(|e| e.backing_off(now)) {
-                        QueueState::Retry
-                    } else if entry.is_some_and(|e| e.due(core.timing) > now) {
-                        QueueState::Quiet
-                    } else {
-                        QueueState::Ready
-                    };
-                    Some(QueueItem {
-                        path: core.ns.path(*ino)?,
-                        bytes: changed.get(ino).copied().unwrap_or(0),
-                        sent: 0,
-                        state,
-                        attempts: entry.map_or(0, |e| e.attempts),
-                        size: 0,
-                        retry_ms: None,
-                        why: None,
-                    })
+                    self.item(*ino, changed.get(ino).copied().unwrap_or(0), now)
                 }
                 namespace::Pending::Put { .. } => None,
             })
             .collect();
-        queue.sort_by_key(|item| item.state != QueueState::Uploading);
+        queue.sort_by_key(|item| !matches!(item.state, QueueState::Uploading | QueueState::Committing));
         (Pending { files, bytes: changed.values().sum() }, queue)
+    }
+
+    /// One change of the queue; `None`: it was removed a moment ago.
+    fn item(&self, ino: Ino, bytes: u64, now: Instant) -> Option<QueueItem> {
+        let (core, monitor) = (&self.core, &self.monitor);
+        let path = core.ns.path(ino)?;
+        let size = match core.dirty_file(ino) {
+            Some(file) => file.staged.size(),
+            None => core.ns.node(ino).ok()?.size,
+        };
+        let entry = core.queue().get(ino);
+        let backing_off = entry.and_then(|e| e.backing_off(now));
+        let progress = monitor.progress(ino);
+        let state = match &progress {
+            Some(progress) if progress.composed() => QueueState::Committing,
+            Some(_) => QueueState::Uploading,
+            None if monitor.is_conflicting(ino) => QueueState::Conflict,
+            None if backing_off.is_some() => QueueState::Retry,
+            None if entry.is_some_and(|e| e.due(core.timing) > now) => QueueState::Quiet,
+            None => QueueState::Ready,
+        };
+        Some(QueueItem {
+            path,
+            bytes,
+            // What is changed meanwhile counts in `bytes` only.
+            sent: progress.map_or(0, |p| p.sent().min(bytes)),
+            state,
+            attempts: entry.map_or(0, |e| e.attempts),
+            size,
+            retry_ms: backing_off
+                .filter(|_| state == QueueState::Retry)
+                .map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+            why: monitor.why(ino),
+        })
     }
 }
 
@@ -153,23 +185,19 @@ pub(super) fn info(core: &Core, monitor: &Monitor, node: &Node) -> Result<FileIn
     };
     let coverage = staged.as_ref().map(|s| s.coverage());
     let changed = coverage.as_ref().is_some_and(|c| c.changed);
-    let state = match (&node.synced, changed) {
-        _ if monitor.is_sending(node.ino) => "uploading",
-        (None, _) => "new",
-        (Some(_), true) => "modified",
-        (Some(_), false) => "synced",
-    };
+    let differs = changed || core.ns.differs(node.ino).unwrap_or(false);
+    let sending = monitor.progress(node.ino).is_some();
     let info = FileInfo {
         path: core.ns.path(node.ino).unwrap_or_default(),
         size: if changed { staged.as_ref().map_or(node.size, |s| s.size()) } else { node.size },
         base,
         present: coverage.as_ref().map_or_else(Vec::new, |c| pairs(&c.present)),
         dirty: coverage.as_ref().map_or_else(Vec::new, |c| pairs(&c.dirty)),
-        state: state.to_owned(),
+        state: word(node, differs, sending).to_owned(),
         receipt: monitor.receipt(node.ino),
         kind: node.kind,
-        pinned: false,
-        sending: Vec::new(),
+        pinned: core.ns.pinned_by(node.ino)?.is_some(),
+        sending: coverage.as_ref().map_or_else(Vec::new, |c| pairs(&c.sending)),
     };
     core.close_if_idle(node.ino);
     Ok(info)

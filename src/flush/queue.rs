@@ -116,9 +116,9 @@ impl Entry {
         self.not_before.map_or(due, |t| t.max(due))
     }
 
-    /// Whether it waits because it failed.
-    pub fn backing_off(&self, now: Instant) -> bool {
-        self.not_before.is_some_and(|t| t > now)
+    /// How long it still waits because it failed; `None`: not for that.
+    pub fn backing_off(&self, now: Instant) -> Option<Duration> {
+        self.not_before.map(|t| t.saturating_duration_since(now)).filter(|left| !left.is_zero())
     }
 }
 
@@ -169,6 +169,9 @@ mod tests {
             waits.push((q.due(A, T).unwrap() - (t0 + s(100))).as_secs());
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        let e = q.get(A).unwrap();
+        assert_eq!(e.backing_off(t0 + s(130)), Some(s(30)));
+        assert_eq!(e.backing_off(t0 + s(160)), None);
         q.failed(A, s(300), t0 + s(100));
         assert_eq!(q.due(A, T), Some(t0 + s(400)), "the remote's own wish counts if it is longer");
         q.retry_now();

@@ -18,7 +18,10 @@ use std::{
 
 use crate::{
     error::{Error, Kind, Result},
-    flush::plan,
+    flush::{
+        plan,
+        progress::{Progress, Watched},
+    },
     monitor::Monitor,
     namespace::Pending,
     node::{Content, Ino, Kind as NodeKind},
@@ -35,6 +38,7 @@ struct Flight {
     what: Pending,
     file: Option<(Arc<File>, Arc<Frozen>)>,
     frozen_at: Instant,
+    progress: Arc<Progress>,
 }
 
 impl Flight {
@@ -90,9 +94,10 @@ pub async fn flush_once(core: &Arc<Core>, monitor: &Arc<Monitor>) -> Result<usiz
         return Ok(0);
     }
     let inos: Vec<Ino> = flights.iter().filter_map(Flight::ino).collect();
-    monitor.sending(&inos);
+    let sending = flights.iter().filter_map(|f| Some((f.ino()?, f.progress.clone())));
+    monitor.sending(sending.collect());
     let answer = core.remote.publish(changes).await;
-    monitor.sending(&[]);
+    monitor.sending(Default::default());
     let settled = {
         let (core, monitor) = (core.clone(), monitor.clone());
         crate::read::blocking(move || {
@@ -167,6 +172,7 @@ fn prepare(core: &Arc<Core>, forced: bool) -> Result<(Vec<Change>, Vec<Flight>)>
 fn prepare_one(core: &Arc<Core>, mut what: Pending) -> Result<Option<(Change, Flight)>> {
     let frozen_at = Instant::now();
     let mut file = None;
+    let mut progress = Arc::new(Progress::without_bytes());
     let change = match &mut what {
         Pending::Remove { id, expect, .. } => Change { id: *id, expect: Some(*expect), op: Op::Remove },
         Pending::Put { ino, id, expect, parent, name, meta, kind, target, have, data_dirty, .. } => {
@@ -181,7 +187,15 @@ fn prepare_one(core: &Arc<Core>, mut what: Pending) -> Result<Option<(Change, Fl
                     match frozen {
                         Some((f, frozen)) => {
                             meta.mtime = frozen.mtime;
-                            let body = NewBody::Compose(frozen.composition.clone());
+                            let mut composition = frozen.composition.clone();
+                            progress = Arc::default();
+                            composition.source = Watched::new(
+                                composition.source,
+                                composition.dirty.clone(),
+                                progress.clone(),
+                                core.news.clone(),
+                            );
+                            let body = NewBody::Compose(composition);
                             file = Some((f, frozen));
                             body
                         }
@@ -193,7 +207,7 @@ fn prepare_one(core: &Arc<Core>, mut what: Pending) -> Result<Option<(Change, Fl
             Change { id: *id, expect: *expect, op }
         }
     };
-    Ok(Some((change, Flight { what, file, frozen_at })))
+    Ok(Some((change, Flight { what, file, frozen_at, progress })))
 }
 
 fn freeze(core: &Arc<Core>, ino: Ino) -> Result<Option<(Arc<File>, Arc<Frozen>)>> {
@@ -252,6 +266,7 @@ fn settle_all(
     let _gate = core.gate.read().unwrap_or_else(|e| e.into_inner());
     core.batches.fetch_add(1, Ordering::SeqCst);
     let result = settle_each(core, monitor, flights, answer);
+    monitor.activity.write();
     lock(&core.in_flight).clear();
     result
 }
@@ -275,6 +290,7 @@ fn settle_each(
                 thaw(core, flight);
                 if let Some(ino) = flight.ino() {
                     core.queue().failed(ino, Duration::ZERO, now);
+                    monitor.not_sent(ino, &e);
                 }
             }
             return Err(e);
@@ -307,7 +323,7 @@ fn settle(core: &Core, monitor: &Monitor, flight: &Flight, outcome: Outcome) -> 
             }
             if let Some(ino) = flight.ino() {
                 core.queue().sent(ino, flight.frozen_at);
-                monitor.saved(ino, path(), receipt);
+                monitor.saved(ino, path(), content.map_or(0, |c| c.size), receipt);
             }
             Ok(true)
         }
@@ -316,6 +332,7 @@ fn settle(core: &Core, monitor: &Monitor, flight: &Flight, outcome: Outcome) -> 
             if let Some(ino) = flight.ino() {
                 core.queue().failed(ino, Duration::ZERO, now);
                 lock(&core.refused).push(ino);
+                monitor.conflicting(ino);
             }
             monitor.pull_bell.notify_one();
             Ok(false)
@@ -324,6 +341,7 @@ fn settle(core: &Core, monitor: &Monitor, flight: &Flight, outcome: Outcome) -> 
             thaw(core, flight);
             if let Some(ino) = flight.ino() {
                 core.queue().failed(ino, after, now);
+                monitor.not_sent(ino, &why);
             }
             Err(match path() {
                 Some(path) => why.at(path),
@@ -334,6 +352,7 @@ fn settle(core: &Core, monitor: &Monitor, flight: &Flight, outcome: Outcome) -> 
             thaw(core, flight);
             if let Some(ino) = flight.ino() {
                 core.queue().failed(ino, Duration::from_secs(60), now);
+                monitor.not_sent(ino, &why);
             }
             monitor.rejected(path(), &why);
             Err(why)

@@ -33,14 +33,16 @@ impl Namespace {
         contents: &dyn Contents,
         ctx: &Ctx,
     ) -> Result<Vec<Effect>> {
-        self.change(|tx| {
+        let effects = self.change(|tx| {
             let mut fold = Fold::new(tx, contents, ctx);
             fold.events(events)?;
             if let Some(cursor) = cursor {
                 schema::set(tx, "cursor", &cursor.0)?;
             }
             Ok(fold.finish()?)
-        })
+        });
+        self.moved();
+        effects
     }
 
     /// Takes in all children of a folder as the remote has them; from then on the folder is listed.
@@ -51,7 +53,7 @@ impl Namespace {
         contents: &dyn Contents,
         ctx: &Ctx,
     ) -> Result<Vec<Effect>> {
-        self.change(|tx| {
+        let effects = self.change(|tx| {
             tx.prepare_cached("UPDATE nodes SET listed = 1 WHERE ino = ?")?.execute([sql(dir)])?;
             let Some(id) = row::get(tx, dir)?.and_then(|n| n.synced).map(|s| s.id) else { return Ok(Vec::new()) };
             let mut events: Vec<Event> = nodes.iter().cloned().map(Event::Upsert).collect();
@@ -71,7 +73,9 @@ impl Namespace {
             let mut fold = Fold::new(tx, contents, ctx);
             fold.events(&events)?;
             Ok(fold.finish()?)
-        })
+        });
+        self.moved();
+        effects
     }
 
     /// Forgets that folders are listed: their contents at the remote have to be looked at anew.

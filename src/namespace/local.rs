@@ -15,7 +15,7 @@ use crate::{
 impl Namespace {
     /// Makes a node.
     pub fn create(&self, parent: Ino, name: &Name, new: NewNode, now: Time) -> vfs::Result<Node> {
-        self.change(|tx| {
+        let made = self.change(|tx| {
             folder(tx, parent)?;
             if row::child(tx, parent, name)?.is_some() {
                 return Err(Fault::Exists);
@@ -23,7 +23,9 @@ impl Namespace {
             let ino = row::insert(tx, parent, name, &new, now)?;
             entries_changed(tx, parent, now)?;
             row::get(tx, ino)?.ok_or(Fault::Io)
-        })
+        });
+        self.moved();
+        made
     }
 
     /// Takes the name of a file or link away. The node stays until [`Namespace::drop_orphan`].
@@ -63,7 +65,7 @@ impl Namespace {
         mode: RenameMode,
         now: Time,
     ) -> vfs::Result<Option<Node>> {
-        self.change(|tx| {
+        let replaced = self.change(|tx| {
             folder(tx, from.0)?;
             folder(tx, to.0)?;
             let node = row::child(tx, from.0, from.1)?.ok_or(Fault::NotFound)?;
@@ -96,6 +98,9 @@ impl Namespace {
                     }
                     orphan(tx, &t, now)?;
                     put(tx, node.ino, to.0, to.1, now)?;
+                    // Programs save by putting a new file in the old one's place; the wish was for the name.
+                    tx.prepare_cached("UPDATE OR REPLACE pins SET ino = ? WHERE ino = ?")?
+                        .execute([sql(node.ino), sql(t.ino)])?;
                     row::get(tx, t.ino)?
                 }
                 (_, None) => {
@@ -106,7 +111,9 @@ impl Namespace {
             entries_changed(tx, from.0, now)?;
             entries_changed(tx, to.0, now)?;
             Ok(replaced)
-        })
+        });
+        self.moved();
+        replaced
     }
 
     /// Changes attributes. The length is staging's matter.
@@ -152,7 +159,11 @@ impl Namespace {
         self.change(|tx| {
             let mut q =
                 tx.prepare_cached("DELETE FROM nodes WHERE ino = ? AND parent IS NULL AND ino != 1")?;
-            if q.execute([sql(ino)])? == 0 { Err(Fault::NotFound) } else { Ok(()) }
+            if q.execute([sql(ino)])? == 0 {
+                return Err(Fault::NotFound);
+            }
+            tx.prepare_cached("DELETE FROM pins WHERE ino = ?")?.execute([sql(ino)])?;
+            Ok(())
         })
     }
 }

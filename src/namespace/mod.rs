@@ -23,6 +23,7 @@
 mod fold;
 mod local;
 mod pending;
+mod pins;
 mod place;
 mod row;
 mod schema;
@@ -31,7 +32,7 @@ mod tests;
 
 use std::{
     path::Path,
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, atomic::AtomicU64},
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -228,6 +229,8 @@ pub enum Effect {
 /// See the module's text.
 pub struct Namespace {
     db: Mutex<Connection>,
+    /// See [`Namespace::places`].
+    places: AtomicU64,
 }
 
 impl Namespace {
@@ -237,7 +240,7 @@ impl Namespace {
     /// `NewerFormat`, `Damaged`: nothing is done to the file then.
     pub fn open(path: &Path) -> Result<Namespace> {
         let db = schema::open(path)?;
-        Ok(Namespace { db: Mutex::new(db) })
+        Ok(Namespace { db: Mutex::new(db), places: AtomicU64::new(0) })
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
@@ -290,6 +293,22 @@ impl Namespace {
             Some(node) if node.kind != Kind::Dir => Err(Fault::NotDir),
             Some(_) => Ok(row::children(&db, parent, cookie, limit)?),
         }
+    }
+
+    /// The known children after a name, in the order of their names (by bytes), each with whether it differs
+    /// from what the remote has.
+    pub fn children_by_name(
+        &self,
+        parent: Ino,
+        after: Option<&str>,
+        limit: usize,
+    ) -> vfs::Result<Vec<(Node, bool)>> {
+        Ok(row::children_by_name(&self.db(), parent, after.unwrap_or(""), limit)?)
+    }
+
+    /// Whether a node differs from what the remote has.
+    pub fn differs(&self, ino: Ino) -> vfs::Result<bool> {
+        Ok(row::differs(&self.db(), ino)?)
     }
 
     /// The path from the drive's root, such as `a/b.txt`; the root's is empty. `None`: unlinked.

@@ -159,6 +159,26 @@ pub(super) fn children(db: &Connection, parent: Ino, cookie: u64, limit: usize) 
     rows.map(|r| r.and_then(|(cookie, node)| Ok((cookie.cast_unsigned(), with_links(db, node)?)))).collect()
 }
 
+/// Each with whether it differs from what the remote has. (No name is empty, so all come after "".)
+pub(super) fn children_by_name(
+    db: &Connection,
+    parent: Ino,
+    after: &str,
+    limit: usize,
+) -> Sql<Vec<(Node, bool)>> {
+    let mut q = db.prepare_cached(&format!(
+        "SELECT {COLUMNS}, pending FROM nodes WHERE parent = ? AND name > ? ORDER BY name LIMIT ?"
+    ))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = q.query_map(params![sql(parent), after, limit], |r| Ok((read(r)?.1, r.get(26)?)))?;
+    rows.collect()
+}
+
+pub(super) fn differs(db: &Connection, ino: Ino) -> Sql<bool> {
+    let mut q = db.prepare_cached("SELECT pending FROM nodes WHERE ino = ?")?;
+    q.query_row([sql(ino)], |r| r.get(0)).optional().map(|p| p.unwrap_or(false))
+}
+
 pub(super) fn pending(db: &Connection, limit: usize) -> Sql<Vec<Node>> {
     let mut q =
         db.prepare_cached(&format!("SELECT {COLUMNS} FROM nodes WHERE pending = 1 ORDER BY ino LIMIT ?"))?;

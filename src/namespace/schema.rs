@@ -6,8 +6,9 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::error::{Error, Kind, Result};
 
-/// The format's version, in SQLite's `user_version`.
-const VERSION: i64 = 1;
+/// The format's version, in SQLite's `user_version`. Older ones are brought up to it when they are opened:
+/// 2 has the table `pins` more than 1.
+const VERSION: i64 = 2;
 
 /// `parent` is NULL for the root and for unlinked nodes. `rid` is the remote's number (its 64 bits as a
 /// signed number), drawn before the first publication; the `s_` columns are what the remote had when both
@@ -15,6 +16,8 @@ const VERSION: i64 = 1;
 ///
 /// `sent` says as what a node was last sent, until the answer is noted: an event that says the same is our
 /// own commit, whatever happened to the node here since.
+///
+/// `pins` holds the nodes (`ino`) that the user wants to be kept on this machine with all that is below them.
 ///
 /// A tombstone is a node that the remote has and this machine has not any more; `node` is the
 /// [`RemoteNode`](crate::remote::RemoteNode) it was, as JSON.
@@ -70,6 +73,9 @@ INSERT INTO sqlite_sequence(name, seq) VALUES('nodes', 15);
 INSERT INTO meta(key, value) VALUES('cookie', '16');
 ";
 
+/// What version 2 adds to version 1.
+const PINS: &str = "CREATE TABLE pins(ino INTEGER PRIMARY KEY);";
+
 pub(super) fn open(path: &Path) -> Result<Connection> {
     let about = |e: Error| e.at(path.display());
     let mut db = Connection::open(path).map_err(|e| about(error(e)))?;
@@ -89,7 +95,7 @@ fn set_up(db: &mut Connection) -> Result<()> {
     let version: i64 = db.pragma_query_value(None, "user_version", |r| r.get(0))?;
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_master", [], |r| r.get(0))?;
     match version {
-        VERSION => {}
+        VERSION | 1 => {}
         0 if tables == 0 => {}
         0 => return Err(Error::new(Kind::Damaged, "the file is a database, but not a drive's tree")),
         newer => {
@@ -102,9 +108,12 @@ fn set_up(db: &mut Connection) -> Result<()> {
     // A transaction is in the operating system's hands when it is answered, on the disk at a sync.
     db.pragma_update(None, "synchronous", "NORMAL")?;
     db.pragma_update(None, "wal_autocheckpoint", 500)?;
-    if version == 0 {
+    if version < VERSION {
         let tx = db.transaction()?;
-        tx.execute_batch(SCHEMA)?;
+        if version == 0 {
+            tx.execute_batch(SCHEMA)?;
+        }
+        tx.execute_batch(PINS)?;
         tx.pragma_update(None, "user_version", VERSION)?;
         tx.commit()?;
     }

@@ -5,18 +5,35 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use bytes::Bytes;
 use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
 
-use crate::{error::Error, node::Content, ranges::RangeSet, remote::Remote, staging::StagedFile};
+use crate::{
+    error::{Error, Result},
+    node::Content,
+    ranges::RangeSet,
+    remote::Remote,
+    staging::StagedFile,
+};
 
 /// The most that one request asks of a remote, bytes.
-const PIECE: u64 = 4 << 20;
+pub const PIECE: u64 = 4 << 20;
 
 /// Done when its bytes are here; as many as like may wait for it.
-type Fetch = Shared<BoxFuture<'static, Result<(), Arc<Error>>>>;
+type Fetch = Shared<BoxFuture<'static, Result<Bytes, Arc<Error>>>>;
+
+/// Who decides whether fetched bytes are kept, and keeps them.
+pub trait Keeper: Send + Sync + 'static {
+    /// Keeps bytes of the base that `epoch` means, from the byte `offset` on, if there is room. May have to
+    /// free some first, which waits for the disk.
+    ///
+    /// # Errors
+    /// What writing them fails with. That they are not kept is none.
+    fn keep(&self, file: &StagedFile, epoch: u64, offset: u64, bytes: &[u8]) -> Result<()>;
+}
 
 type UnderWay = Vec<(Range<u64>, Fetch)>;
 
@@ -29,16 +46,19 @@ pub struct Fetches {
 
 impl Fetches {
     /// Sees to it that `need` is being fetched from `base` into `file`, with up to `ahead` bytes after
-    /// it, and returns when `need` has arrived. The rest arrives in the background.
+    /// it, and returns when `need` has arrived: the parts that cover it, each with its offset, whether they were
+    /// kept or not. The rest arrives in the background.
+    #[allow(clippy::too_many_arguments, reason = "where from, where to, what and how much")]
     pub async fn fetch(
         &self,
         remote: &Arc<dyn Remote>,
+        keeper: &Arc<dyn Keeper>,
         file: &Arc<StagedFile>,
         base: Content,
         epoch: u64,
         need: &[Range<u64>],
         ahead: u64,
-    ) -> Result<(), Arc<Error>> {
+    ) -> Result<Vec<(u64, Bytes)>, Arc<Error>> {
         let mut waits = Vec::new();
         {
             let mut under_way = lock(&self.under_way);
@@ -54,24 +74,27 @@ impl Fetches {
             }
             missing.subtract(&covered);
             for piece in missing.iter().flat_map(pieces) {
-                let fetch = self.start(remote.clone(), file.clone(), base, epoch, piece.clone());
+                let (remote, keeper) = (remote.clone(), keeper.clone());
+                let fetch = self.start(remote, keeper, file.clone(), base, epoch, piece.clone());
                 under_way.push((piece, fetch));
             }
             for (r, f) in under_way.iter() {
                 if need.iter().any(|n| n.start < r.end && r.start < n.end) {
-                    waits.push(f.clone());
+                    waits.push((r.start, f.clone()));
                 }
             }
         }
-        for wait in waits {
-            wait.await?;
+        let mut parts = Vec::with_capacity(waits.len());
+        for (at, wait) in waits {
+            parts.push((at, wait.await?));
         }
-        Ok(())
+        Ok(parts)
     }
 
     fn start(
         &self,
         remote: Arc<dyn Remote>,
+        keeper: Arc<dyn Keeper>,
         file: Arc<StagedFile>,
         base: Content,
         epoch: u64,
@@ -82,8 +105,13 @@ impl Fetches {
         let work = async move {
             let result = async {
                 let bytes = remote.read(&base, range.clone()).await?;
-                let file = file.clone();
-                blocking(move || file.fill(epoch, range.start, &bytes)).await
+                let (ino, kept) = (file.ino(), bytes.clone());
+                let keep = move || keeper.keep(&file, epoch, range.start, &kept);
+                if let Err(e) = blocking(keep).await {
+                    // Whoever reads can have them all the same, be it from a full disk.
+                    tracing::warn!(%ino, error = ?e, "fetched bytes are not kept");
+                }
+                Ok(bytes)
             }
             .await;
             lock(&list).retain(|(r, _)| *r != piece);
@@ -102,9 +130,7 @@ impl Fetches {
 }
 
 /// Runs local file I/O off the runtime's workers.
-pub(crate) async fn blocking<T: Send + 'static>(
-    f: impl FnOnce() -> crate::error::Result<T> + Send + 'static,
-) -> crate::error::Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(f).await.unwrap_or_else(|e| {
         Err(Error::new(crate::error::Kind::Other, format!("local input or output broke off: {e}")))
     })

@@ -4,5 +4,5 @@ mod ahead;
 mod fetch;
 
 pub use ahead::{Ahead, MAX_AHEAD};
-pub use fetch::Fetches;
 pub(crate) use fetch::blocking;
+pub use fetch::{Fetches, Keeper, PIECE};

@@ -13,8 +13,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    control::api::Found,
     error::{Error, Kind, Result},
     node::{Content, Meta, Name, NodeId},
+    policy::Bandwidth,
     ranges::RangeSet,
 };
 
@@ -151,6 +153,7 @@ pub struct Change {
 }
 
 /// What a node shall become.
+#[allow(clippy::large_enum_variant, reason = "a batch has few, and most of them are the large one")]
 pub enum Op {
     /// This, there.
     Put {
@@ -244,21 +247,58 @@ pub trait Remote: Send + Sync + 'static {
     fn moved(&self) -> (u64, u64);
 }
 
+/// How a remote is used on this machine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What the remote may keep on this machine; one for each drive.
+    pub state_dir: std::path::PathBuf,
+    /// How often it is asked for changes where it can't tell by itself.
+    pub poll: Duration,
+    /// Refuse to publish.
+    pub read_only: bool,
+    /// Every object's bytes take their turn here, up before they are sent and down before they are handed on.
+    pub bandwidth: Arc<Bandwidth>,
+}
+
 /// Opens a remote by its URL.
-///
-/// `state_dir` is what the remote may keep on this machine; `poll` is how often it is asked for changes
-/// where it can't tell by itself.
 ///
 /// # Errors
 /// `Invalid` for a URL of no known kind, and what opening that kind can fail with.
-pub async fn open(
-    url: &str,
-    state_dir: &std::path::Path,
-    poll: Duration,
-    read_only: bool,
-) -> Result<Arc<dyn Remote>> {
+pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Remote>> {
+    match scheme(url)? {
+        Scheme::Store => Ok(store::open(url, options).await?),
+    }
+}
+
+/// Looks what is at a URL, and changes nothing there that stays.
+///
+/// # Errors
+/// `Invalid` for a URL of no known kind, or if there is something else than a remote; `NewerFormat`, `Damaged`,
+/// `Offline`.
+pub async fn probe(url: &str) -> Result<Found> {
+    match scheme(url)? {
+        Scheme::Store => store::probe(url).await,
+    }
+}
+
+/// Makes a remote where there is none. No harm if there is one already.
+///
+/// # Errors
+/// `Invalid` for a URL of no known kind, or if there is something else, which stays as it is.
+pub async fn init(url: &str) -> Result<()> {
+    match scheme(url)? {
+        Scheme::Store => store::init(url).await.map(drop),
+    }
+}
+
+/// The kinds of remote that there are.
+enum Scheme {
+    Store,
+}
+
+fn scheme(url: &str) -> Result<Scheme> {
     match url.split_once(':') {
-        Some(("store", _)) => Ok(store::open(url, state_dir, poll, read_only).await?),
+        Some(("store", _)) => Ok(Scheme::Store),
         Some((scheme, _)) => {
             Err(Error::new(Kind::Invalid, format!("{scheme}: is no kind of remote that Lacuna knows"))
                 .remedy("use store:/path/of/a/bucket")

@@ -1,6 +1,6 @@
 //! One staged file: syncing, compacting its journal, evicting, following a new base, going idle.
 
-use std::io;
+use std::{io, ops::Range};
 
 use super::{
     StagedFile, Step,
@@ -155,6 +155,7 @@ impl StagedFile {
         }
         i.epoch = next_epoch();
         i.pending = RangeSet::new();
+        self.account(&i);
         let drop = self.disk(&mut i).and_then(|d| d.trim(0));
         if let Err(e) = drop {
             tracing::warn!(ino = self.ino().0, "the old version's bytes stay on the disk: {e}");
@@ -164,14 +165,21 @@ impl StagedFile {
 
     /// Gives back the space of all bytes that can be fetched again. Answers how many were given back.
     pub fn evict(&self) -> Result<u64> {
-        let mut i = self.lock();
-        self.drop_clean(&mut i).map_err(|e| self.failed("free the space of fetched bytes", e))
+        self.evict_but(0..0)
     }
 
-    pub(super) fn drop_clean(&self, i: &mut Inner) -> io::Result<u64> {
+    /// The same, but for those in `keep`.
+    pub fn evict_but(&self, keep: Range<u64>) -> Result<u64> {
+        let mut i = self.lock();
+        self.drop_clean(&mut i, keep).map_err(|e| self.failed("free the space of fetched bytes", e))
+    }
+
+    pub(super) fn drop_clean(&self, i: &mut Inner, keep: Range<u64>) -> io::Result<u64> {
         let dirty = i.state.all_dirty();
         let mut clean = i.state.present.clone();
         clean.subtract(&dirty);
+        let kept = clean.overlap(keep.clone());
+        clean.remove(keep);
         if clean.is_empty() {
             return Ok(0);
         }
@@ -182,14 +190,19 @@ impl StagedFile {
             self.sync_data(i)?;
         }
         self.append(i, Record::Evict)?;
-        self.append(i, Record::Sync { clean: true })?;
+        // What stays was perhaps never synced, so it is not trusted for it.
+        let synced = kept.is_empty();
+        for part in kept {
+            self.append(i, Record::Fill(part))?;
+        }
+        self.append(i, Record::Sync { clean: synced })?;
         self.sync_log(i)?;
         self.env.at(Step::Punch)?;
         let mut freed = 0;
         if let Some(keep) = &i.frozen {
             // Bytes that a frozen generation may still read stay, unbelieved.
             clean.subtract(&keep.ranges);
-        } else if dirty.is_empty() {
+        } else if i.state.present.is_empty() {
             self.disk(i)?.trim(0)?;
             return Ok(clean.bytes());
         }
@@ -202,7 +215,9 @@ impl StagedFile {
         Ok(freed)
     }
 
-    pub(super) fn close_idle(&self) {
+    /// Nobody uses the file for now: makes what was fetched survive a reboot, if it is much, and drops the
+    /// descriptors. Whoever still has the file can go on using it.
+    pub(crate) fn close_idle(&self) {
         let unsaved = {
             let i = self.lock();
             let mut clean = i.state.present.clone();
@@ -210,9 +225,18 @@ impl StagedFile {
             clean.subtract(&i.state.trusted);
             clean.bytes()
         };
-        let saved = if unsaved >= self.env.worth_a_sync { self.settle(None, true) } else { Ok(()) };
+        if unsaved >= self.env.worth_a_sync
+            && let Err(e) = self.settle(None, true)
+        {
+            tracing::debug!(ino = self.ino().0, "fetched bytes may have to be fetched again: {e}");
+        }
+        self.rest();
+    }
+
+    /// The same without waiting for the disk: what was fetched survives the death of the process.
+    pub(crate) fn rest(&self) {
         let mut i = self.lock();
-        let saved = saved.and_then(|()| self.save_fills(&mut i));
+        let saved = self.save_fills(&mut i);
         if let Err(e) = saved {
             tracing::debug!(ino = self.ino().0, "fetched bytes may have to be fetched again: {e}");
         }

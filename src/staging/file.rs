@@ -94,6 +94,8 @@ pub struct Coverage {
     pub dirty: RangeSet,
     /// Whether a generation is frozen and neither committed nor thawed.
     pub in_flight: bool,
+    /// The bytes of the generation in flight; part of `dirty`.
+    pub sending: RangeSet,
     /// Whether the remote lacks anything: something is dirty or in flight, or the size is not the base's.
     /// (A file without a base counts as an edit of the empty content.)
     pub changed: bool,
@@ -113,6 +115,43 @@ pub enum Read {
         /// For `fill`.
         epoch: u64,
     },
+}
+
+/// Bytes of a base that a reader has fetched: good for its read even if they are not kept.
+#[derive(Clone, Default, Debug)]
+pub struct Fetched {
+    epoch: u64,
+    parts: Vec<(u64, Bytes)>,
+}
+
+impl Fetched {
+    /// Takes in parts, each with its offset, of the base that `epoch` means; those of another one go.
+    pub fn add(&mut self, epoch: u64, parts: Vec<(u64, Bytes)>) {
+        if epoch != self.epoch {
+            *self = Fetched { epoch, parts: Vec::new() };
+        }
+        self.parts.extend(parts);
+    }
+
+    fn parts(&self) -> impl Iterator<Item = (Range<u64>, &Bytes)> {
+        self.parts.iter().map(|(at, bytes)| (*at..at.saturating_add(bytes.len() as u64), bytes))
+    }
+
+    fn covers(&self, range: &Range<u64>) -> bool {
+        self.parts().map(|(part, _)| part).collect::<RangeSet>().contains(range.clone())
+    }
+
+    /// Copies the bytes of `range` into `buf`, which is as long.
+    fn copy(&self, range: &Range<u64>, buf: &mut [u8]) {
+        for (part, bytes) in self.parts() {
+            let both = part.start.max(range.start)..part.end.min(range.end);
+            if both.start < both.end {
+                let from = (both.start - part.start) as usize..(both.end - part.start) as usize;
+                let to = (both.start - range.start) as usize..(both.end - range.start) as usize;
+                buf[to].copy_from_slice(&bytes[from]);
+            }
+        }
+    }
 }
 
 impl StagedFile {
@@ -168,6 +207,7 @@ impl StagedFile {
             present: i.state.present.clone(),
             dirty: i.state.all_dirty(),
             in_flight: i.state.flight.is_some(),
+            sending: i.state.flight.as_ref().map(|f| f.dirty.clone()).unwrap_or_default(),
             changed: i.state.changed(),
         }
     }
@@ -180,6 +220,30 @@ impl StagedFile {
     /// How many bytes the base has not, those in flight included.
     pub fn dirty_bytes(&self) -> u64 {
         self.lock().state.all_dirty().bytes()
+    }
+
+    /// How many bytes are here.
+    pub fn present_bytes(&self) -> u64 {
+        self.lock().state.present.bytes()
+    }
+
+    /// The first bytes at or after `from` that are not here and in the base, at most `most` of them, with the
+    /// base and the epoch for [`fill`](Self::fill).
+    pub fn next_gap(&self, from: u64, most: u64) -> Option<(Range<u64>, Content, u64)> {
+        let i = self.lock();
+        let end = i.state.base_limit.min(i.state.size);
+        let here = i.state.present.iter().skip_while(|r| r.end <= from);
+        let mut gap = from..end;
+        for r in here {
+            if r.start > gap.start {
+                gap.end = gap.end.min(r.start);
+                break;
+            }
+            gap.start = r.end;
+        }
+        gap.end = gap.end.min(gap.start.saturating_add(most));
+        let base = i.state.base?;
+        (gap.start < gap.end).then_some((gap, base, i.epoch))
     }
 
     /// The generation that is frozen and neither committed nor thawed.
@@ -259,6 +323,11 @@ impl StagedFile {
 
     /// Reads a range, clipped to the size.
     pub fn read(&self, range: Range<u64>) -> Result<Read> {
+        self.read_with(range, &Fetched::default())
+    }
+
+    /// As [`read`](Self::read), taking what is not here from what was fetched, as far as it is still the base's.
+    pub fn read_with(&self, range: Range<u64>, fetched: &Fetched) -> Result<Read> {
         let mut i = self.lock();
         let range = range.start..range.end.min(i.state.size);
         if range.start >= range.end {
@@ -266,11 +335,20 @@ impl StagedFile {
         }
         let gaps = i.state.present.gaps(range.clone());
         if let (false, Some(base)) = (gaps.is_empty(), i.state.base) {
-            return Ok(Read::Missing { gaps, base, epoch: i.epoch });
+            let known = fetched.epoch == i.epoch && gaps.iter().all(|gap| fetched.covers(gap));
+            if !known {
+                return Ok(Read::Missing { gaps, base, epoch: i.epoch });
+            }
         }
         let read = |i: &mut Inner| {
             let mut buf = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
             self.disk(i)?.read_into(&mut buf, range.start)?;
+            for gap in &gaps {
+                fetched.copy(
+                    gap,
+                    &mut buf[(gap.start - range.start) as usize..(gap.end - range.start) as usize],
+                );
+            }
             Ok(Read::Ready(buf.into()))
         };
         read(&mut i).map_err(|e| self.failed("read the staged file", e))
@@ -296,6 +374,7 @@ impl StagedFile {
                 self.disk(&mut i)?.write(part, gap.start)?;
                 i.state.apply(&Record::Fill(gap.clone()));
                 i.pending.insert(gap);
+                self.account(&i);
             }
             if i.pending.iter().len() >= PENDING { self.save_fills(&mut i) } else { Ok(()) }
         })()
@@ -361,10 +440,18 @@ impl StagedFile {
         }
         i.pending = RangeSet::new();
         i.state.apply(&record);
+        self.account(i);
         if let Record::Sync { .. } = record {
             i.believed.union_with(&i.state.trusted);
         }
         Ok(())
+    }
+
+    /// Tells the drive what the file takes now.
+    pub(super) fn account(&self, i: &Inner) {
+        if !i.unlinked {
+            self.env.ledger.set(self.ino, i.state.present.bytes());
+        }
     }
 
     pub(super) fn save_fills(&self, i: &mut Inner) -> io::Result<()> {

@@ -114,7 +114,7 @@ impl StagedFile {
         i.frozen = None;
         if i.sync_failed && !i.state.changed() {
             // The remote has all of it, and what is here can't be relied on.
-            match self.drop_clean(&mut i) {
+            match self.drop_clean(&mut i, 0..0) {
                 Ok(_) => i.sync_failed = false,
                 Err(e) => tracing::warn!(ino = self.ino().0, "bytes that failed to sync stay: {e}"),
             }

@@ -30,10 +30,11 @@ use std::{
     },
 };
 
-pub use file::{Coverage, Read, StagedFile};
+pub use file::{Coverage, Fetched, Read, StagedFile};
 pub use frozen::Frozen;
 
 use crate::{
+    cache::Ledger,
     error::{Error, Kind, Result},
     journal::{BootId, Damage, Log, State, VERSION, replay},
     node::{Content, Ino, Time},
@@ -56,6 +57,8 @@ pub(crate) struct Env {
     /// So many fetched bytes are worth a sync when the file goes idle, so that they need not be fetched
     /// again after a reboot.
     worth_a_sync: u64,
+    /// Told what each file takes.
+    pub(crate) ledger: Arc<Ledger>,
     #[cfg(test)]
     probe: tests::Probe,
 }
@@ -111,6 +114,7 @@ impl Staging {
     pub fn open(dir: &Path, boot_id: &str) -> Result<(Staging, Vec<Ino>)> {
         let failed = |e| Error::io("open the folder of staged files", e).at(dir.display());
         fs::create_dir_all(dir).map_err(failed)?;
+        let ledger = Arc::new(Ledger::default());
         let mut found = Vec::new();
         for entry in fs::read_dir(dir).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
@@ -120,6 +124,11 @@ impl Staging {
                 // A journal goes first and comes last, so data without one is of no file.
                 (Some("data"), Some(_)) if !path.with_extension("log").exists() => remove(&path)?,
                 (Some("tmp" | "side" | "gone"), _) => remove(&path)?,
+                // The best that is known of when it was last used: when it was last fetched or changed.
+                (Some("data"), Some(ino)) => {
+                    let modified = fs::metadata(&path).and_then(|m| m.modified());
+                    ledger.found(ino, modified.map_or(Time(0), Time::from));
+                }
                 _ => {}
             }
         }
@@ -129,6 +138,7 @@ impl Staging {
             boot: BootId::new(boot_id),
             compact: COMPACT,
             worth_a_sync: WORTH_A_SYNC,
+            ledger,
             #[cfg(test)]
             probe: tests::Probe::default(),
         };
@@ -175,6 +185,36 @@ impl Staging {
         if let Some(file) = live.remove(&ino).and_then(|f| f.upgrade()) {
             file.unlink();
         }
+        self.env.ledger.set(ino, 0);
+        self.remove_files(ino)
+    }
+
+    /// Deletes what is staged of a file that nobody uses, if all of it can be fetched again: bytes and journal.
+    /// Answers how many bytes that were; 0 also if it is in use or changed, which keeps it.
+    pub fn discard(&self, ino: Ino) -> Result<u64> {
+        let mut live = self.live();
+        if live.get(&ino).is_some_and(|f| f.strong_count() > 0) {
+            return Ok(0);
+        }
+        let Some(file) = self.load(&mut live, ino)? else { return Ok(0) };
+        if file.is_changed() {
+            return Ok(0);
+        }
+        let bytes = file.present_bytes();
+        drop(file);
+        live.remove(&ino);
+        self.env.ledger.set(ino, 0);
+        self.remove_files(ino)?;
+        Ok(bytes)
+    }
+
+    /// What all files of the folder take.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.env.ledger
+    }
+
+    /// `live` is locked.
+    fn remove_files(&self, ino: Ino) -> Result<()> {
         // The journal first: data without one is nobody's, a journal without its data would be a lie.
         for ext in ["log", "data"] {
             let (path, gone) = (self.env.path(ino, ext), self.env.unique(ino, "gone"));
@@ -194,6 +234,14 @@ impl Staging {
         let file = self.live().get(&ino).and_then(Weak::upgrade);
         if let Some(file) = file {
             file.close_idle();
+        }
+    }
+
+    /// The same without waiting for the disk.
+    pub fn rest(&self, ino: Ino) {
+        let file = self.live().get(&ino).and_then(Weak::upgrade);
+        if let Some(file) = file {
+            file.rest();
         }
     }
 
@@ -225,7 +273,10 @@ impl Staging {
         }
         let log = Log::reopen(path, told.len, told.chain);
         let file = StagedFile::new(self.env.clone(), ino, told.state, log);
-        file.lock().loaded(told.rebooted, told.synced, told.believed);
+        let mut inner = file.lock();
+        inner.loaded(told.rebooted, told.synced, told.believed);
+        file.account(&inner);
+        drop(inner);
         share(live, &file);
         Ok(Some(file))
     }

@@ -235,6 +235,14 @@ impl From<crate::node::BadName> for Fault {
 /// What an operation on the drive answers.
 pub type Result<T> = std::result::Result<T, Fault>;
 
+/// The extended attribute that says how a node stands: `synced`, `modified`, `uploading`, `new`, or `online` for a
+/// file that is synced and of which nothing is on this machine. It is in no list of attributes, so that programs
+/// that copy files with all their attributes do not copy it.
+pub const STATE: &str = "user.lacuna.state";
+
+/// The extended attribute that is `1` for what is kept on this machine and `0` for all else; in no list either.
+pub const PINNED: &str = "user.lacuna.pinned";
+
 /// The drive. See the module's text for how adapters use it.
 #[async_trait]
 pub trait Vfs: Send + Sync + 'static {
@@ -320,6 +328,10 @@ pub trait Vfs: Send + Sync + 'static {
 
     /// Finds data or a hole at or after a byte. [`Fault::NoData`] past the end.
     async fn lseek(&self, handle: Handle, from: u64, what: Seek) -> Result<u64>;
+
+    /// An extended attribute of a node by its full name; [`Fault::NoData`] if it has none of it. There are two,
+    /// which say how it stands with the remote and can only be read: [`STATE`] and [`PINNED`].
+    async fn getxattr(&self, ino: Ino, name: &str) -> Result<String>;
 
     /// Whether bytes may be written at all.
     fn read_only(&self) -> bool;

@@ -198,7 +198,13 @@ fn a_full_cache_says_so_to_the_program() {
     let content = data::bytes(&mut rng, 40 << 20);
     let error = std::fs::write(m.mnt().join("big"), &content).expect_err("40 MB can't be in a cache of 24");
     assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::NOSPC.raw_os_error()), "{error}");
+    let full = |m: &Machine| {
+        let problems = m.drive()["problems"].clone();
+        problems.as_array().unwrap().iter().find(|p| p["code"] == "disk-full").cloned()
+    };
+    assert_eq!(full(&m).expect("it is shown, too")["action"], "evict");
     std::fs::remove_file(m.mnt().join("big")).unwrap();
+    wait_for("the problem to be over", || full(&m).is_none());
     let half = &content[..8 << 20];
     // The kernel tells of the last close a moment later; then the room is free.
     wait_for("room", || std::fs::write(m.mnt().join("half"), half).is_ok());

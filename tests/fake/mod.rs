@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -17,7 +17,7 @@ use lacuna::{
     agent::{self, Held, Holder, Wanted},
     config::{DriveConfig, Home},
     control::{
-        api::{DriveState, DriveStatus, FileInfo, Pending, Receipt, Request, Status},
+        api::{DriveState, DriveStatus, Entry, FileInfo, Listing, Pending, Receipt, Request, Save, Status},
         client::Client,
     },
     error::{Error, Kind, Result},
@@ -34,6 +34,12 @@ pub struct FakeDrive {
     pub wanted: Wanted,
     /// What its status says; a flush waits until nothing is pending.
     pub status: watch::Sender<DriveStatus>,
+    /// Counts its changes.
+    changes: watch::Sender<u64>,
+    /// How often its status was asked for.
+    pub looks: AtomicU64,
+    /// Every call of those that only note something, as words.
+    pub calls: Mutex<Vec<String>>,
     /// What a flush answers while something is pending.
     pub flush_fails: Mutex<Option<Kind>>,
     pub flushing: Notify,
@@ -45,6 +51,11 @@ pub struct FakeDrive {
 impl FakeDrive {
     pub fn set(&self, change: impl FnOnce(&mut DriveStatus)) {
         self.status.send_modify(change);
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    fn called(&self, call: String) {
+        self.calls.lock().unwrap().push(call);
     }
 
     pub fn pend(&self, files: u64, bytes: u64) {
@@ -58,7 +69,12 @@ impl FakeDrive {
 #[async_trait]
 impl Held for FakeDrive {
     async fn status(&self) -> DriveStatus {
+        self.looks.fetch_add(1, Ordering::SeqCst);
         self.status.borrow().clone()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     async fn flush(&self) -> Result<()> {
@@ -110,6 +126,51 @@ impl Held for FakeDrive {
         Ok(1_234)
     }
 
+    async fn pin(&self, path: &str) -> Result<()> {
+        self.called(format!("pin {path}"));
+        Ok(())
+    }
+
+    async fn unpin(&self, path: &str) -> Result<()> {
+        self.called(format!("unpin {path}"));
+        Ok(())
+    }
+
+    async fn list(&self, path: &str, after: Option<&str>, limit: usize) -> Result<Listing> {
+        let entry = |n: usize| Entry {
+            name: format!("{path}{n:04}"),
+            kind: lacuna::node::Kind::File,
+            size: 1,
+            mtime: Time(1),
+            present: 0,
+            dirty: 0,
+            pinned: false,
+            state: "synced".into(),
+        };
+        let all = (0..2_000).map(entry).filter(|e| after.is_none_or(|after| e.name.as_str() > after));
+        Ok(Listing { entries: all.take(limit).collect(), more: true })
+    }
+
+    async fn activity(&self, limit: usize) -> Vec<Save> {
+        let drive = &self.wanted.drive.name;
+        let save = |n: i64| Save {
+            drive: drive.clone(),
+            path: format!("{n}"),
+            at: Time(n * 10 + drive.len() as i64),
+            size: 1,
+            receipt: Receipt::default(),
+        };
+        (0..5).rev().map(save).take(limit).collect()
+    }
+
+    async fn set_cache_limit(&self, bytes: Option<u64>) {
+        self.called(format!("cache limit {bytes:?}"));
+    }
+
+    async fn retry(&self) {
+        self.called("retry".into());
+    }
+
     async fn unmount(&self) -> Result<()> {
         if self.busy.load(Ordering::SeqCst) {
             return Err(Error::new(Kind::Busy, "a program uses it").remedy("close it"));
@@ -131,11 +192,13 @@ impl Held for FakeDrive {
 #[derive(Default)]
 pub struct FakeHolder {
     pub drives: Mutex<BTreeMap<String, Arc<FakeDrive>>>,
+    pub tries: AtomicU64,
 }
 
 #[async_trait]
 impl Holder for FakeHolder {
     async fn hold(&self, wanted: Wanted) -> Result<Arc<dyn Held>> {
+        self.tries.fetch_add(1, Ordering::SeqCst);
         if wanted.drive.url.starts_with("broken:") {
             return Err(Error::new(Kind::Damaged, "the bucket is broken").remedy("mend it"));
         }
@@ -143,6 +206,9 @@ impl Holder for FakeHolder {
         let status = DriveStatus::new(name, url, &mountpoint.display().to_string(), DriveState::Synced);
         let drive = Arc::new(FakeDrive {
             status: watch::Sender::new(status),
+            changes: watch::Sender::new(0),
+            looks: AtomicU64::new(0),
+            calls: Mutex::default(),
             flush_fails: Mutex::new(None),
             flushing: Notify::new(),
             busy: AtomicBool::new(false),

@@ -5,8 +5,11 @@
 mod support;
 
 mod acknowledged_survives;
+mod cache_keeps_its_limit;
 mod hole_is_never_data;
 mod nobody_is_overwritten;
 mod opening_is_free;
+mod pinned_stays;
 mod saving_sends_what_changed;
+mod shown_is_so;
 mod version_is_an_instant;

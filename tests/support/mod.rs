@@ -7,11 +7,19 @@ pub mod testfs;
 pub mod tree;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
+use lacuna::{
+    config::Home,
+    control::{
+        api::{Entry, Reply, Request},
+        client::Client,
+    },
+};
 use serde_json::Value;
 
 /// The program under test.
@@ -119,6 +127,22 @@ impl Machine {
 
     pub fn evict(&self, path: &Path) {
         self.ok(&["evict", path.to_str().expect("a UTF-8 path")]);
+    }
+
+    /// Asks the agent, as the desktop app does.
+    pub fn ask(&self, request: Request) -> lacuna::error::Result<Reply> {
+        let home = Home::under(&self.home(), &std::env::temp_dir());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async { Client::connect(&home).await?.expect("an agent").ask(request).await })
+    }
+
+    /// What is in a folder of the drive, by the names of its entries.
+    pub fn list(&self, path: &str) -> BTreeMap<String, Entry> {
+        let request = Request::List { drive: "test".into(), path: path.into(), after: None, limit: 1000 };
+        match self.ask(request).expect("a listing") {
+            Reply::List(listing) => listing.entries.into_iter().map(|e| (e.name.clone(), e)).collect(),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn drive(&self) -> Value {

@@ -388,6 +388,14 @@ impl Vfs for TestFs {
         }
     }
 
+    async fn getxattr(&self, ino: Ino, name: &str) -> Result<String> {
+        let kind = self.state().get(ino)?.attr.kind;
+        match name {
+            STATE => Ok(format!("{kind:?}")),
+            _ => Err(Fault::NoData),
+        }
+    }
+
     fn read_only(&self) -> bool {
         false
     }

@@ -527,8 +527,26 @@ impl Filesystem for Adapter {
         });
     }
 
+    fn getxattr(&self, _req: &Request, node: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let name = name.to_str().map(str::to_owned);
+        self.run(|s| async move {
+            let answer = match name {
+                Some(name) => s.vfs.getxattr(ino(node), &name).await,
+                None => Err(Fault::NoData),
+            };
+            match answer {
+                // getxattr(2): a size of 0 asks for the length.
+                Ok(value) if size == 0 => reply.size(value.len() as u32),
+                Ok(value) if value.len() > size as usize => reply.error(Errno::ERANGE),
+                Ok(value) => reply.data(value.as_bytes()),
+                Err(Fault::NoData) => reply.error(Errno::ENODATA),
+                Err(fault) => reply.error(errno(fault)),
+            }
+        });
+    }
+
     // What the drive does not have. ENOSYS makes the kernel stop asking and do what it can by itself:
-    // copy_file_range by reading and writing, poll as always ready, xattrs as not supported.
+    // copy_file_range by reading and writing, poll as always ready, setting and listing xattrs as not supported.
 
     fn setxattr(
         &self,
@@ -540,10 +558,6 @@ impl Filesystem for Adapter {
         _position: u32,
         reply: ReplyEmpty,
     ) {
-        reply.error(Errno::ENOSYS);
-    }
-
-    fn getxattr(&self, _req: &Request, _node: INodeNo, _name: &OsStr, _size: u32, reply: ReplyXattr) {
         reply.error(Errno::ENOSYS);
     }
 

@@ -3,6 +3,7 @@
 mod folding;
 mod local;
 mod model;
+mod pins;
 
 use tempfile::TempDir;
 

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     error::{Error, Kind, Result},
     node::Time,
+    policy::Bandwidth,
 };
 
 /// The object that makes a folder a bucket.
@@ -187,6 +188,12 @@ impl Bucket {
         })?;
         let info: BucketInfo = serde_json::from_slice(&info).map_err(|e| damaged(e.to_string()))?;
         Ok(Bucket { objects: Counted::new(store), folder, name, info })
+    }
+
+    /// Lets its objects move no faster than `bandwidth` allows.
+    pub fn limited(mut self, bandwidth: Arc<Bandwidth>) -> Bucket {
+        self.objects.limit(bandwidth);
+        self
     }
 
     /// The bucket's random id.

@@ -1,4 +1,5 @@
-//! [`Counted`]: an object store that counts the bytes of the objects that pass through it.
+//! [`Counted`]: an object store that counts the bytes of the objects that pass through it, and lets them pass no
+//! faster than they may.
 
 use std::{
     fmt,
@@ -17,18 +18,41 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
 };
 
+use crate::policy::Bandwidth;
+
 /// Counts what is put and what is got, in bytes of object bodies; of a range only what it returned.
 #[derive(Debug)]
 pub struct Counted {
     inner: Arc<dyn ObjectStore>,
     sent: AtomicU64,
     received: AtomicU64,
+    bandwidth: Arc<Bandwidth>,
 }
 
 impl Counted {
-    /// Counts from zero.
+    /// Counts from zero, without a limit.
     pub fn new(inner: Arc<dyn ObjectStore>) -> Counted {
-        Counted { inner, sent: AtomicU64::new(0), received: AtomicU64::new(0) }
+        Counted { inner, sent: AtomicU64::new(0), received: AtomicU64::new(0), bandwidth: Arc::default() }
+    }
+
+    /// Objects wait for their turn from now on: before they are put, and before what was got is handed on.
+    pub fn limit(&mut self, bandwidth: Arc<Bandwidth>) {
+        self.bandwidth = bandwidth;
+    }
+
+    /// Counted before they are put, as they may pass, though the put may fail: the bytes have travelled.
+    async fn sending(&self, bytes: u64) {
+        let count = |n| {
+            self.sent.fetch_add(n, Ordering::Relaxed);
+        };
+        self.bandwidth.up.take(bytes, count).await;
+    }
+
+    async fn received(&self, bytes: u64) {
+        let count = |n| {
+            self.received.fetch_add(n, Ordering::Relaxed);
+        };
+        self.bandwidth.down.take(bytes, count).await;
     }
 
     /// Bytes `(sent, received)` so far.
@@ -46,8 +70,7 @@ impl fmt::Display for Counted {
 #[async_trait]
 impl ObjectStore for Counted {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        // Counted though it may fail: the bytes have travelled.
-        self.sent.fetch_add(payload.content_length() as u64, Ordering::Relaxed);
+        self.sending(payload.content_length() as u64).await;
         self.inner.put_opts(location, payload, opts).await
     }
 
@@ -63,14 +86,14 @@ impl ObjectStore for Counted {
         let head = options.head;
         let got = self.inner.get_opts(location, options).await?;
         if !head {
-            self.received.fetch_add(got.range.end - got.range.start, Ordering::Relaxed);
+            self.received(got.range.end - got.range.start).await;
         }
         Ok(got)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let got = self.inner.get_ranges(location, ranges).await?;
-        self.received.fetch_add(got.iter().map(|b| b.len() as u64).sum(), Ordering::Relaxed);
+        self.received(got.iter().map(|b| b.len() as u64).sum()).await;
         Ok(got)
     }
 
@@ -96,5 +119,60 @@ impl ObjectStore for Counted {
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use object_store::{ObjectStoreExt, memory::InMemory};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn objects_of_two_stores_share_the_limits() {
+        let bandwidth = Arc::new(Bandwidth::default());
+        let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let store = || {
+            let mut store = Counted::new(inner.clone());
+            store.limit(bandwidth.clone());
+            store
+        };
+        let (a, b) = (store(), store());
+        let path = Path::from("xorb");
+        let put = |store: Counted| {
+            let path = path.clone();
+            async move {
+                store.put(&path, vec![7; 10_000_000].into()).await.unwrap();
+                store
+            }
+        };
+        let took = |since: Instant| since.elapsed().as_secs_f64();
+
+        let start = Instant::now();
+        let (a, b) = (put(a).await, put(b).await);
+        assert!(took(start) < 0.1, "without a limit nothing waits");
+
+        bandwidth.up.set(Some(2_000_000));
+        let start = Instant::now();
+        let (a, b) = futures::join!(put(a), put(b));
+        assert!((9.5..10.5).contains(&took(start)), "20 MB at 2 MB/s: {} s", took(start));
+        assert_eq!(a.moved().0 + b.moved().0, 40_000_000);
+
+        bandwidth.down.set(Some(5_000_000));
+        let start = Instant::now();
+        assert_eq!(a.get(&path).await.unwrap().bytes().await.unwrap().len(), 10_000_000);
+        a.head(&path).await.unwrap();
+        b.get_range(&path, 0..1_000_000).await.unwrap();
+        assert!((1.9..2.5).contains(&took(start)), "11 MB at 5 MB/s: {} s", took(start));
+
+        bandwidth.down.set(Some(1));
+        let stuck = tokio::spawn(async move { a.get(&Path::from("xorb")).await.map(drop) });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!stuck.is_finished());
+        bandwidth.down.set(None);
+        stuck.await.unwrap().unwrap();
     }
 }

@@ -73,6 +73,21 @@ fn temp_name(dest: &FsPath) -> PathBuf {
     name.into()
 }
 
+/// Whether objects can be written into the bucket in the folder `root`: tried, with a file that is no object
+/// and goes at once.
+pub fn may_write(root: &FsPath) -> bool {
+    let commits = root.join("commits");
+    let temp = temp_name(&if commits.is_dir() { commits.join("probe") } else { root.join(INFO) });
+    match fs::File::create_new(&temp) {
+        Ok(_) => {
+            // A leftover is taken for no object.
+            let _ = fs::remove_file(&temp);
+            true
+        }
+        Err(_) => false,
+    }
+}
+
 /// Makes the missing folders between `root` and `dest`, durably. They were all made with the bucket, but
 /// copying tools leave empty ones behind. Never `root` itself, nor anything in a place that is no bucket
 /// any more: where a disk was, there may be an empty folder.

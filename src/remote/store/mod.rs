@@ -43,7 +43,7 @@
 //! for others; `check` looks at everything.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -57,8 +57,10 @@ use object_store::ObjectStore;
 
 use super::{Change, Changes, Cursor, Event, Listing, Outcome, Remote, RemoteNode, Version};
 use crate::{
+    control::api::Found,
     error::{Error, Kind, Result},
     node::{Content, NodeId},
+    policy::Bandwidth,
     xet::Xet,
 };
 
@@ -103,6 +105,8 @@ pub struct Options {
     pub read_only: bool,
     /// Write a snapshot when the newest one is this many commits old.
     pub snapshot_every: u64,
+    /// How fast bytes may move.
+    pub bandwidth: Arc<Bandwidth>,
 }
 
 impl Options {
@@ -113,6 +117,7 @@ impl Options {
             poll: Duration::from_secs(5),
             read_only: false,
             snapshot_every: 512,
+            bandwidth: Arc::default(),
         }
     }
 }
@@ -170,9 +175,25 @@ pub async fn init(url: &str) -> Result<bool> {
 /// # Errors
 /// `NotFound` if there is none (the remedy says how to make one), `Invalid` if there is something else,
 /// `NewerFormat`, `Damaged`, `Offline`.
-pub async fn open(url: &str, state_dir: &Path, poll: Duration, read_only: bool) -> Result<Arc<Store>> {
+pub async fn open(url: &str, options: super::Options) -> Result<Arc<Store>> {
+    let super::Options { state_dir, poll, read_only, bandwidth } = options;
     let bucket = Bucket::open_folder(&folder_of(url)?).await?;
-    Store::start(bucket, url, Options { poll, read_only, ..Options::new(state_dir) }).await
+    Store::start(bucket, url, Options { poll, read_only, bandwidth, ..Options::new(state_dir) }).await
+}
+
+/// Looks what is at `store:/path` (or a bare path).
+///
+/// # Errors
+/// `Invalid` if there is a file, or a folder with other things in it; `NewerFormat`, `Damaged`, `Offline`.
+pub async fn probe(url: &str) -> Result<Found> {
+    let folder = folder_of(url)?;
+    match Bucket::open_folder(&folder).await {
+        Ok(_) => blocking(move || Ok(folder::may_write(&folder)))
+            .await
+            .map(|may| if may { Found::Ready } else { Found::ReadOnly }),
+        Err(e) if e.kind() == Kind::NotFound => Ok(Found::Free),
+        Err(e) => Err(e),
+    }
 }
 
 impl Store {
@@ -188,8 +209,8 @@ impl Store {
     }
 
     async fn start(bucket: Bucket, url: &str, options: Options) -> Result<Arc<Store>> {
-        let Options { state_dir, poll, read_only, snapshot_every } = options;
-        let bucket = Arc::new(bucket);
+        let Options { state_dir, poll, read_only, snapshot_every, bandwidth } = options;
+        let bucket = Arc::new(bucket.limited(bandwidth));
         let (file, info) = (state_dir.join("mirror.db"), bucket.info().clone());
         let mirror = Arc::new(blocking(move || Mirror::open(&file, &info)).await?);
         // Watching before reading: what comes in between is noticed.

@@ -44,19 +44,6 @@ fn refusal(e: Error) -> Outcome {
     }
 }
 
-/// Another error that says the same.
-fn again(e: &Error) -> Error {
-    let same = Error::new(e.kind(), e.cause());
-    let same = match e.remedy_text() {
-        Some(remedy) => same.remedy(remedy),
-        None => same,
-    };
-    match e.path() {
-        Some(path) => same.at(path),
-        None => same,
-    }
-}
-
 /// Tells the source of a composition which content it became, before any commit can name it.
 async fn announce(source: Arc<dyn Source>, content: Content) -> Result<()> {
     blocking(move || source.composed(content).map_err(|e| Error::io("noting what is about to be saved", e)))
@@ -84,11 +71,11 @@ impl Store {
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Whom the waiting ones wait for.
         let cause = uploads.iter().find_map(|u| match u {
-            Upload::Failed(e) => Some(again(e)),
+            Upload::Failed(e) => Some(e.again()),
             _ => None,
         });
         let waiting = || match &cause {
-            Some(e) => again(e),
+            Some(e) => e.again(),
             None => Error::new(Kind::Other, "another change must come first"),
         };
         Ok(committed
@@ -103,7 +90,7 @@ impl Store {
                 (Verdict::Senseless(why), _) => Outcome::Rejected(Error::new(Kind::Invalid, why)),
                 (Verdict::Holds | Verdict::Already(_), upload) => {
                     if let (Verdict::Holds, Some(e)) = (verdict, &committed.failed) {
-                        return refusal(again(e));
+                        return refusal(e.again());
                     }
                     let version = match verdict {
                         Verdict::Already(version) if version.0 > 0 => version,

@@ -203,6 +203,29 @@ fn evicting_gives_space_back_and_keeps_changes() {
 }
 
 #[test]
+fn what_nobody_uses_and_the_remote_has_is_discarded_with_its_journal() {
+    let (tmp, remote, _, staging, file) = over(MIB);
+    remote.read(&file, 0..MIB);
+    assert_eq!((staging.ledger().bytes(), staging.discard(INO).unwrap()), (MIB, 0), "in use");
+    file.write(At::Offset(0), b"mine", NOW).unwrap();
+    drop(file);
+    assert_eq!(staging.discard(INO).unwrap(), 0, "changed");
+    let file = staging.get(INO).unwrap().unwrap();
+    let frozen = file.freeze().unwrap().unwrap();
+    let generation = frozen.generation;
+    drop(frozen);
+    file.thaw(generation).unwrap();
+    assert_eq!(&remote.read(&file, 0..4)[..], b"mine");
+    let frozen = file.freeze().unwrap().unwrap();
+    let content = remote.put(&remote.compose(&frozen.composition));
+    file.commit(frozen.generation, content).unwrap();
+    drop((frozen, file));
+    assert_eq!(staging.discard(INO).unwrap(), MIB);
+    assert_eq!((staging.ledger().bytes(), staging.discard(INO).unwrap()), (0, 0));
+    assert_eq!(names(tmp.path()), Vec::<String>::new());
+}
+
+#[test]
 fn a_removed_file_goes_on_for_those_who_have_it_and_never_comes_back() {
     let (tmp, remote, base, staging, file) = over(10_000);
     file.write(At::Offset(0), b"mine", NOW).unwrap();

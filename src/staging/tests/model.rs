@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::kit::{INO, Remote, copy_dir, new, old, open};
 use crate::{
     node::{Content, Time},
-    staging::{Frozen, Read, StagedFile, Staging, Step},
+    staging::{Fetched, Frozen, Read, StagedFile, Staging, Step},
     vfs::At,
 };
 
@@ -26,6 +26,8 @@ enum Op {
     Read(u64, u64, u64),
     SetMtime,
     Evict,
+    /// Keeps clean bytes of a range.
+    EvictBut(u64, u64),
     Freeze,
     /// The upload is complete.
     Compose,
@@ -63,6 +65,7 @@ fn op() -> impl Strategy<Value = Op> {
         7 => (at(), len(), 1..4u64).prop_map(|(a, n, p)| Op::Read(a, n, p)),
         1 => Just(Op::SetMtime),
         2 => Just(Op::Evict),
+        2 => (at(), len()).prop_map(|(a, n)| Op::EvictBut(a, n)),
         4 => Just(Op::Freeze),
         3 => Just(Op::Compose),
         3 => any::<bool>().prop_map(Op::Commit),
@@ -232,6 +235,19 @@ impl World {
             Op::Read(a, n, part) => {
                 let base = self.remote.get(file.base());
                 if let Read::Missing { gaps, epoch, .. } = file.read(a..a + n).unwrap() {
+                    // What was fetched is read without being kept, if all of it is there and of this base.
+                    let want = &self.bytes[a as usize..self.bytes.len().min((a + n) as usize)];
+                    let part_of = |r: &std::ops::Range<u64>| {
+                        (r.start, bytes::Bytes::copy_from_slice(&base[r.start as usize..r.end as usize]))
+                    };
+                    let mut fetched = Fetched::default();
+                    fetched.add(epoch, gaps.iter().map(part_of).collect());
+                    assert_eq!(
+                        file.read_with(a..a + n, &fetched).unwrap(),
+                        Read::Ready(want.to_vec().into())
+                    );
+                    fetched.add(epoch - 1, gaps.iter().map(part_of).collect());
+                    assert!(matches!(file.read_with(a..a + n, &fetched).unwrap(), Read::Missing { .. }));
                     for g in gaps {
                         let from = (g.start + (g.end - g.start) * (part - 1) / part) as usize;
                         file.fill(epoch, from as u64, &base[from..g.end as usize]).unwrap();
@@ -252,6 +268,14 @@ impl World {
             Op::Evict => {
                 file.evict().unwrap();
                 assert_eq!(file.coverage().present, file.coverage().dirty);
+            }
+            Op::EvictBut(a, n) => {
+                let before = file.coverage();
+                file.evict_but(a..a + n).unwrap();
+                let mut kept = before.dirty.clone();
+                kept.union_with(&before.present.overlap(a..a + n).into_iter().collect());
+                assert_eq!(file.coverage().present, kept);
+                assert_eq!(file.coverage().dirty, before.dirty);
             }
             Op::Freeze => match (file.coverage(), file.freeze()) {
                 (c, Err(e)) => assert!(c.in_flight && e.kind() == crate::error::Kind::Busy),
@@ -342,6 +366,15 @@ impl World {
         let file = self.file();
         assert!(self.remote.peek(&file) == self.bytes, "wrong content after {op:?}");
         assert_eq!(file.size(), self.bytes.len() as u64);
+        let present = file.coverage().present;
+        assert_eq!(
+            self.staging.as_ref().unwrap().ledger().bytes(),
+            present.bytes(),
+            "as counted, after {op:?}"
+        );
+        // The first gap is the first that a read would find.
+        let gap = file.gaps(0..u64::MAX).into_iter().next().map(|g| g.start..g.end.min(g.start + 1000));
+        assert_eq!(file.next_gap(0, 1000).map(|(g, _, _)| g), gap);
         if !matches!(op, Op::PowerLoss(_)) {
             assert_eq!(file.mtime(), self.mtime);
         }

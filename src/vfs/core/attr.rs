@@ -9,7 +9,7 @@ use crate::{
 
 impl Core {
     /// A node's attributes as programs see them.
-    pub(super) fn attr(&self, node: &Node) -> Attr {
+    pub(crate) fn attr(&self, node: &Node) -> Attr {
         let mut attr = Attr {
             ino: node.ino,
             kind: node.kind,

@@ -100,6 +100,8 @@ impl Core {
                 self.touch(node.ino);
             }
         }
+        // It may be in a pinned folder now.
+        self.pin_bell.notify_one();
         match replaced {
             Some(node) => self.unnamed(&node),
             None => Ok(()),

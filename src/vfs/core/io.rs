@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::{Core, error_fault, lock};
 use crate::{
     node::{Ino, Kind, Time},
-    read::Fetches,
-    staging::Read,
+    read::Keeper,
+    staging::{Fetched, Read},
     vfs::{Allocate, At, Fault, Handle, OpenOptions, Result, Seek},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 const MAX_SIZE: u64 = i64::MAX as u64;
 
 /// Left free on the cache's disk for the tree, the journals and what the remote keeps here, bytes.
-const RESERVE: u64 = 8 << 20;
+pub(super) const RESERVE: u64 = 8 << 20;
 
 impl Core {
     pub(super) fn open_file(&self, ino: Ino, options: OpenOptions) -> Result<Handle> {
@@ -31,27 +31,33 @@ impl Core {
             let _gate = self.gate.read().unwrap_or_else(|e| e.into_inner());
             self.change(ino, |file| file.truncate(0, Time::now()))?;
         }
+        self.staging.ledger().used(ino, Time::now());
         Ok(self.open_handle(ino, options))
     }
 
-    pub(super) async fn read_bytes(&self, handle: Handle, range: Range<u64>) -> Result<Bytes> {
+    pub(super) async fn read_bytes(self: &Arc<Self>, handle: Handle, range: Range<u64>) -> Result<Bytes> {
         let open = self.open_of(handle)?;
         if !open.options.read {
             return Err(Fault::BadHandle);
         }
         let file = self.staged(open.ino)?;
-        let ahead = lock(&open.ahead).note(&range);
-        // A fill can be lost to an eviction or a new base; a few rounds are plenty, and an endless
-        // one would hang the program.
+        let ledger = self.staging.ledger();
+        ledger.used(open.ino, Time::now());
+        let ahead = ledger.ahead(lock(&open.ahead).note(&range));
+        let keeper: Arc<dyn Keeper> = self.clone();
+        // What was fetched serves this read even where there was no room to keep it.
+        let mut fetched = Fetched::default();
+        // It can be lost to a new base; a few rounds are plenty, and an endless one would hang the program.
         for _ in 0..16 {
-            match file.staged.read(range.clone()).map_err(|e| error_fault(open.ino, &e))? {
+            match file.staged.read_with(range.clone(), &fetched).map_err(|e| error_fault(open.ino, &e))? {
                 Read::Ready(bytes) => return Ok(bytes),
                 Read::Missing { gaps, base, epoch } => {
-                    let fetches: &Fetches = &file.fetches;
-                    fetches
-                        .fetch(&self.remote, &file.staged, base, epoch, &gaps, ahead)
+                    let parts = file
+                        .fetches
+                        .fetch(&self.remote, &keeper, &file.staged, base, epoch, &gaps, ahead)
                         .await
                         .map_err(|e| error_fault(open.ino, &e))?;
+                    fetched.add(epoch, parts);
                 }
             }
         }
@@ -70,6 +76,7 @@ impl Core {
         }
         // Removing files must work on a full disk, and takes a little room in the tree's database.
         if fs4::available_space(&self.cache_dir).is_ok_and(|free| free < RESERVE + data.len() as u64) {
+            self.news.tell();
             return Err(Fault::NoSpace);
         }
         let _gate = self.gate.read().unwrap_or_else(|e| e.into_inner());
@@ -125,18 +132,30 @@ impl Core {
         }
     }
 
-    /// Frees a file's bytes that the remote has too; answers how many.
-    pub(crate) fn evict(&self, ino: Ino) -> crate::error::Result<u64> {
+    /// Frees a file's bytes that the remote has too, of a file that nobody uses with its journal. Answers how
+    /// many; what an operating system has of it in memory stays.
+    pub(super) fn drop_clean(&self, ino: Ino) -> crate::error::Result<u64> {
         let freed = match self.dirty_file(ino) {
             Some(file) => file.staged.evict()?,
-            None => match self.staging.get(ino)? {
-                Some(file) => file.evict()?,
-                None => 0,
+            None => match self.staging.discard(ino)? {
+                // Perhaps somebody looks at it just now.
+                0 => self.staging.get(ino)?.map_or(Ok(0), |file| file.evict())?,
+                freed => freed,
             },
         };
         self.close_if_idle(ino);
+        Ok(freed)
+    }
+
+    /// Frees a file's bytes that the remote has too; answers how many.
+    pub(crate) fn evict(&self, ino: Ino) -> crate::error::Result<u64> {
+        let freed = self.drop_clean(ino)?;
         if freed > 0 {
-            // What an operating system still has of it in memory goes too: evicted means gone from here.
+            self.news.tell();
+        }
+        // What an operating system still has of it in memory goes too, also what was read without being kept:
+        // evicted means gone from here.
+        if freed > 0 || self.is_referenced(ino) {
             self.emit(crate::vfs::Invalidate::Node(ino));
         }
         Ok(freed)

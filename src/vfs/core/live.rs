@@ -109,6 +109,11 @@ impl Core {
         lock(&self.live).entry(ino).or_default().lookups += 1;
     }
 
+    /// Whether an operating system may have something of the node in memory.
+    pub(super) fn is_referenced(&self, ino: Ino) -> bool {
+        lock(&self.live).get(&ino).is_some_and(|l| l.lookups > 0)
+    }
+
     pub(super) fn unreference(&self, ino: Ino, n: u64) {
         if let Some(l) = lock(&self.live).get_mut(&ino) {
             l.lookups = l.lookups.saturating_sub(n);
@@ -163,31 +168,35 @@ impl Core {
         }
     }
 
-    /// Lets the memory and descriptors of a node go if nobody uses it.
+    /// Lets the memory and descriptors of a node go if nobody uses it. Does not wait for the disk.
     pub(crate) fn close_if_idle(&self, ino: Ino) {
-        let mut live = lock(&self.live);
-        let Some(l) = live.get_mut(&ino) else {
-            drop(live);
-            self.staging.close_idle(ino);
-            return;
-        };
-        if l.opens > 0 {
-            return;
-        }
-        // `live` is held, so nobody can get hold of the file while it is judged: two owners are this
-        // table and the judge.
-        let idle = match &l.file {
-            None => true,
-            Some(f) => Arc::strong_count(f) == 1 && !f.is_marked() && f.staged.in_flight().is_none(),
-        };
-        if idle {
-            let had = l.file.take().is_some();
+        let file = {
+            let mut live = lock(&self.live);
+            let Some(l) = live.get_mut(&ino) else {
+                drop(live);
+                return self.staging.rest(ino);
+            };
+            if l.opens > 0 {
+                return;
+            }
+            // `live` is held, so nobody can get hold of the file while it is judged: two owners are this
+            // table and the judge.
+            let idle = match &l.file {
+                None => true,
+                Some(f) => Arc::strong_count(f) == 1 && !f.is_marked() && f.staged.in_flight().is_none(),
+            };
+            if !idle {
+                return;
+            }
+            let file = l.file.take();
             if l.lookups == 0 {
                 live.remove(&ino);
             }
-            if had {
-                self.staging.close_idle(ino);
-            }
+            file
+        };
+        // Held until what was fetched is journaled: whoever opens the file meanwhile shares its bytes.
+        if let Some(file) = file {
+            file.staged.rest();
         }
     }
 }

@@ -18,6 +18,8 @@ mod io;
 mod list;
 mod live;
 mod ops;
+mod room;
+mod show;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -31,11 +33,13 @@ use std::{
 pub use live::File;
 use live::{Live, Open};
 pub use ops::CoreVfs;
+pub(crate) use show::word;
 
 use crate::{
     error::Result,
     flush::queue::{Queue, Timing},
     namespace::{Contents, Ctx, Effect, Namespace},
+    news::News,
     node::{Content, Ino, NodeId, Time},
     remote::Remote,
     staging::Staging,
@@ -79,6 +83,13 @@ pub struct Core {
     pub(crate) refused: Mutex<Vec<Ino>>,
     /// Rung when a batch is settled.
     pub(crate) settled: tokio::sync::Notify,
+    /// Told when anything that the drive shows of itself may have changed.
+    pub news: Arc<News>,
+    /// Rung when a pinned file may lack bytes.
+    pub(crate) pin_bell: tokio::sync::Notify,
+    pins: Mutex<room::Pins>,
+    /// One at a time makes room in the cache. Taken before all locks of staged files.
+    making_room: Mutex<()>,
     sinks: RwLock<Vec<Sink>>,
 }
 
@@ -98,13 +109,15 @@ pub struct Parts {
     pub host: String,
     /// Where the cache lies.
     pub cache_dir: std::path::PathBuf,
+    /// Told when anything that the drive shows of itself may have changed.
+    pub news: Arc<News>,
 }
 
 impl Core {
     /// Takes the parts, and from what the staging folder holds finds again what was open or changed
     /// when the last process ended.
     pub fn new(parts: Parts, recovered: Vec<Ino>) -> Result<Arc<Core>> {
-        let Parts { ns, staging, remote, timing, read_only, host, cache_dir } = parts;
+        let Parts { ns, staging, remote, timing, read_only, host, cache_dir, news } = parts;
         let core = Arc::new(Core {
             ns,
             staging,
@@ -124,6 +137,10 @@ impl Core {
             batches: AtomicU64::new(0),
             refused: Mutex::default(),
             settled: tokio::sync::Notify::new(),
+            news,
+            pin_bell: tokio::sync::Notify::new(),
+            pins: Mutex::default(),
+            making_room: Mutex::default(),
             sinks: RwLock::default(),
         });
         core.recover(recovered)?;
@@ -182,6 +199,7 @@ impl Core {
     pub(crate) fn touch(&self, ino: Ino) {
         lock(&self.queue).touch(ino, Instant::now());
         self.queue_bell.notify_one();
+        self.news.tell();
     }
 
     /// Looks at or changes the queue.
@@ -210,6 +228,7 @@ impl Core {
     /// listings, which decide nothing about changed nodes.
     pub(crate) fn carry_out(&self, effects: Vec<Effect>) -> Result<Vec<(String, String)>> {
         let mut conflicts = Vec::new();
+        let any = !effects.is_empty();
         for effect in effects {
             match effect {
                 Effect::Invalidate(what) => self.emit(what),
@@ -234,6 +253,11 @@ impl Core {
                 }
                 Effect::Requeue { ino } => self.touch(ino),
             }
+        }
+        // Not before: a pinned file's old bytes must not be taken for the new ones.
+        if any {
+            self.pin_bell.notify_one();
+            self.news.tell();
         }
         Ok(conflicts)
     }

@@ -152,6 +152,10 @@ impl Vfs for CoreVfs {
         self.0.seek(handle, from, what)
     }
 
+    async fn getxattr(&self, ino: Ino, name: &str) -> Result<String> {
+        self.0.shown_attribute(ino, name)
+    }
+
     fn read_only(&self) -> bool {
         self.0.read_only
     }

@@ -33,7 +33,10 @@ async fn what_is_no_bucket_is_refused_and_left_alone() {
     let at = |name: &str| dir.path().join(name);
     let try_open = async |path: &Path| {
         let state = dir.path().join("state");
-        open(&format!("store:{}", path.display()), &state, Duration::from_secs(1), false).await.err().unwrap()
+        open_at(&format!("store:{}", path.display()), &state, Duration::from_secs(1), false)
+            .await
+            .err()
+            .unwrap()
     };
     let e = try_open(&at("missing")).await;
     assert_eq!(e.kind(), Kind::NotFound);

@@ -84,7 +84,8 @@ async fn a_bucket_that_may_not_be_written_says_so() {
     }
     store.changes(&cursor).await.unwrap();
     let rig = Rig::folder().await;
-    let read_only = open(&rig.url(), &rig.dir.path().join("ro"), Duration::from_secs(1), true).await.unwrap();
+    let read_only =
+        open_at(&rig.url(), &rig.dir.path().join("ro"), Duration::from_secs(1), true).await.unwrap();
     let e = read_only.publish(vec![put(2, None, 1, "d", NewBody::Dir)]).await.unwrap_err();
     assert_eq!(e.kind(), Kind::ReadOnly);
     assert!(tree(&read_only).await.is_empty());

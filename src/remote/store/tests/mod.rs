@@ -10,6 +10,7 @@ use std::{
     collections::BTreeMap,
     io,
     ops::Range,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -161,9 +162,15 @@ impl Rig {
                 options.poll = Duration::from_millis(50);
                 Store::over(objects.clone(), "store+memory:", options).await
             }
-            None => open(&self.url(), &state, Duration::from_secs(3600), false).await,
+            None => open_at(&self.url(), &state, Duration::from_secs(3600), false).await,
         }
     }
+}
+
+/// Opens a bucket in a folder, without a limit to its bandwidth.
+pub async fn open_at(url: &str, state: &Path, poll: Duration, read_only: bool) -> Result<Arc<Store>> {
+    let (state_dir, bandwidth) = (state.to_owned(), Arc::default());
+    open(url, crate::remote::Options { state_dir, poll, read_only, bandwidth }).await
 }
 
 /// The only outcome of a batch of one, which went through.
