@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An extension that watches Lacuna's at work inside of a real Nautilus, for test_in_nautilus.py.
 
-It writes what it saw to the file named in PROBE_REPORT, as JSON, and ends Nautilus."""
+It notes what is shown, chooses from the menus, notes what is shown then, writes all of that as JSON to the
+file named in PROBE_REPORT, and ends Nautilus."""
 
 import json
 import os
@@ -10,11 +11,20 @@ from gi.repository import Gio, GLib, GObject, Nautilus
 
 import lacuna
 
-lacuna.MOUNTS = os.environ["PROBE_MOUNTS"]
 FOLDER = os.environ["PROBE_FOLDER"]
-WANTED = set(os.environ["PROBE_FILES"].split())
-seen = {}
+# The emblems that each file is expected to have, before and after the menus were used.
+BEFORE = json.loads(os.environ["PROBE_BEFORE"])
+AFTER = json.loads(os.environ["PROBE_AFTER"])
+# What is chosen: the entries by their words, for each the file.
+CHOICES = json.loads(os.environ["PROBE_CHOICES"])
+
+TICK_MS = 200
+PATIENCE = 30_000 // TICK_MS
+
+files = {}  # files of Nautilus, by name
+shown = {}  # their emblems, as last shown
 extensions = []
+report = {"nautilus": Nautilus._version, "menus": {}}
 
 init, show = lacuna.LacunaExtension.__init__, lacuna.LacunaExtension.show
 
@@ -26,58 +36,52 @@ def watched_init(self):
 
 def watched_show(self, file, known):
     show(self, file, known)
-    seen[os.path.basename(lacuna.path_of(file))] = (file, lacuna.emblems(known))
-    if WANTED <= set(seen):
-        GLib.idle_add(once)
+    name = os.path.basename(lacuna.path_of(file))
+    files[name], shown[name] = file, lacuna.emblems(known)
 
 
 lacuna.LacunaExtension.__init__ = watched_init
 lacuna.LacunaExtension.show = watched_show
-done = []
 
 
-def once():
-    """All files have been shown: look at the menus, choose from them, then report."""
-    if done:
+def wait_for(expected, then):
+    """Calls then() once what is shown is as expected, or it has been waited for long enough."""
+    ticks = [0]
+
+    def look():
+        ticks[0] += 1
+        if shown != expected and ticks[0] < PATIENCE:
+            return GLib.SOURCE_CONTINUE
+        then()
         return GLib.SOURCE_REMOVE
-    done.append(True)
-    extension = extensions[0]
-    report = {
-        "nautilus": Nautilus._version,
-        "emblems": {name: emblems for name, (_, emblems) in seen.items()},
-        "menus": {},
-    }
-    for name, (file, _) in seen.items():
-        items = extension.get_file_items([file])
-        report["menus"][name] = [item.get_property("label") for item in items]
-    here = Nautilus.FileInfo.create_for_uri("file://" + FOLDER)
-    report["menus"]["."] = [i.get_property("label") for i in extension.get_background_items(here)]
-    elsewhere = Nautilus.FileInfo.create_for_uri("file:///usr")
-    report["menus"]["/usr"] = [i.get_property("label") for i in extension.get_file_items([elsewhere])]
 
-    def choose(name, label):
-        for item in extension.get_file_items([seen[name][0]]):
+    GLib.timeout_add(TICK_MS, look)
+
+
+def labels(items):
+    return [item.get_property("label") for item in items]
+
+
+def use_the_menus():
+    report["before"] = dict(shown)
+    extension = extensions[0]
+    for name, file in files.items():
+        report["menus"][name] = labels(extension.get_file_items([file]))
+    here = Nautilus.FileInfo.create_for_uri("file://" + FOLDER)
+    report["menus"]["the folder"] = labels(extension.get_background_items(here))
+    elsewhere = Nautilus.FileInfo.create_for_uri("file:///usr")
+    report["menus"]["/usr"] = labels(extension.get_file_items([elsewhere]))
+    for label, name in CHOICES:
+        for item in extension.get_file_items([files[name]]):
             if item.get_property("label") == label:
                 item.emit("activate")
-
-    again = seen["synced"][0]
-    choose("synced", "Free up space")
-    choose("synced", "Copy path")
-    del seen["synced"]
-
-    def finish():
-        # The command has ended, and the file was asked about once more, by Nautilus itself.
-        if "synced" not in seen:
-            report["updated again"] = False
-        report["same file"] = "synced" in seen and seen["synced"][0] == again
-        read_clipboard(report)
-        return GLib.SOURCE_REMOVE
-
-    GLib.timeout_add_seconds(3, finish)
-    return GLib.SOURCE_REMOVE
+    # Nobody chooses this: what waited is sent, and the emblems follow by themselves.
+    Gio.Subprocess.new(["lacuna", "resume"], Gio.SubprocessFlags.STDOUT_SILENCE)
+    wait_for(AFTER, read_clipboard)
 
 
-def read_clipboard(report):
+def read_clipboard():
+    report["after"] = dict(shown)
     import gi
 
     gi.require_version("Gdk", "4.0")
@@ -85,17 +89,21 @@ def read_clipboard(report):
 
     def ready(clipboard, result):
         report["clipboard"] = clipboard.read_text_finish(result)
-        with open(os.environ["PROBE_REPORT"] + ".new", "w", encoding="utf-8") as out:
+        path = os.environ["PROBE_REPORT"]
+        with open(path + ".new", "w", encoding="utf-8") as out:
             json.dump(report, out)
-        os.rename(os.environ["PROBE_REPORT"] + ".new", os.environ["PROBE_REPORT"])
-        if not os.environ.get("PROBE_STAYS"):
-            Gio.Application.get_default().quit()
+        os.rename(path + ".new", path)
+        Gio.Application.get_default().quit()
 
     Gdk.Display.get_default().get_clipboard().read_text_async(None, ready)
 
 
 class Probe(GObject.GObject, Nautilus.MenuProvider):
     """Nautilus keeps a module only if it offers something."""
+
+    def __init__(self):
+        super().__init__()
+        wait_for(BEFORE, use_the_menus)
 
     def get_file_items(self, *_):
         return []

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The extension inside of the real Nautilus: it is loaded, called, and answers, on a screen that nobody sees.
+"""The extension inside of the real Nautilus, on a real drive, on a screen that nobody sees.
 
-A folder with a drive's attributes stands for a drive, and a program that notes its words for `lacuna`;
-everything between them is real. The drive's own attributes are tested with the drive."""
+    test_in_nautilus.py PROGRAM
+
+PROGRAM is the command line `lacuna`. A drive is mounted with a file in each state, its folder is shown, and
+probe.py, an extension too, notes the emblems, chooses from the menus and notes what becomes of the emblems."""
 
 import json
 import os
@@ -13,76 +15,66 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PATIENCE = 60
+PATIENCE = 120
 
-FILES = {
-    "synced": {"state": "synced", "pinned": "0"},
-    "kept": {"state": "synced", "pinned": "1"},
-    "online": {"state": "online", "pinned": "0"},
-    "sending": {"state": "uploading", "pinned": "0"},
-}
-EMBLEMS = {
-    "synced": ["lacuna-synced"],
-    "kept": ["lacuna-synced", "lacuna-pinned"],
-    "online": ["lacuna-online"],
-    "sending": ["lacuna-uploading"],
-}
 KEEP, STOP, FREE, COPY = "Always keep on this device", "Stop keeping on this device", "Free up space", "Copy path"
+
+# By their names Nautilus knows what the files are, so it need not look into them, which would fetch bytes.
+BEFORE = {
+    "synced.zip": ["lacuna-synced"],
+    "kept.zip": ["lacuna-synced", "lacuna-pinned"],
+    "online.zip": ["lacuna-online"],
+    "wanted.zip": ["lacuna-online"],
+    "changed.zip": ["lacuna-modified"],
+    "new.zip": ["lacuna-modified"],
+}
 MENUS = {
-    "synced": [KEEP, FREE, COPY],
-    "kept": [STOP, COPY],
-    "online": [KEEP, COPY],
-    "sending": [KEEP, COPY],
-    ".": [KEEP, STOP, FREE, COPY],
+    "synced.zip": [KEEP, FREE, COPY],
+    "kept.zip": [STOP, COPY],
+    "online.zip": [KEEP, COPY],
+    "wanted.zip": [KEEP, COPY],
+    "changed.zip": [KEEP, COPY],
+    "new.zip": [KEEP, COPY],
+    "the folder": [KEEP, STOP, FREE, COPY],
     "/usr": [],
+}
+CHOICES = [(FREE, "synced.zip"), (STOP, "kept.zip"), (KEEP, "wanted.zip"), (COPY, "online.zip")]
+AFTER = {
+    "synced.zip": ["lacuna-online"],
+    "kept.zip": ["lacuna-synced"],
+    "online.zip": ["lacuna-online"],
+    "wanted.zip": ["lacuna-synced", "lacuna-pinned"],
+    "changed.zip": ["lacuna-synced"],
+    "new.zip": ["lacuna-synced"],
 }
 
 
 def main():
-    # Attributes are not supported everywhere, on a tmpfs for one; in the user's cache they are.
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    os.makedirs(cache, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="lacuna-nautilus-", dir=cache) as work:
-        report, log = run(work)
-    if report is None:
-        sys.exit("Nautilus did not report:\n" + log)
-    wrong = differences(report, work)
+    with tempfile.TemporaryDirectory(prefix="lacuna-nautilus-") as work:
+        report, log = run(work, os.path.abspath(sys.argv[1]))
+        wrong = differences(report, work) if report else ["Nautilus did not report"]
     if wrong or "Traceback" in log:
         sys.exit("\n".join(wrong) + "\n" + log)
-    print("Nautilus", report["nautilus"], "shows", report["emblems"])
+    print("Nautilus", report["nautilus"], "shows", report["before"], "then", report["after"])
 
 
-def run(work):
-    """Shows a folder in Nautilus; the probe's report (or None) and what Nautilus said."""
+def run(work, program):
+    """Shows a drive in Nautilus; the probe's report (or None) and what Nautilus said."""
     folder = os.path.join(work, "drive")
-    os.mkdir(folder)
-    for name, attributes in FILES.items():
-        path = os.path.join(folder, name)
-        with open(path, "w", encoding="ascii") as file:
-            file.write(name)
-        for key, value in attributes.items():
-            os.setxattr(path, "user.lacuna." + key, value.encode())
-    data = os.path.join(work, "data")
-    extensions = os.path.join(data, "nautilus-python", "extensions")
-    os.makedirs(extensions)
+    extensions = os.path.join(work, "data", "nautilus-python", "extensions")
+    programs, runtime = os.path.join(work, "bin"), os.path.join(work, "run")
+    for new in (folder, extensions, programs):
+        os.makedirs(new)
+    os.mkdir(runtime, 0o700)
     for name in ("lacuna.py", "probe.py"):
         shutil.copy(os.path.join(HERE, name), extensions)
-    programs = os.path.join(work, "bin")
-    os.mkdir(programs)
-    with open(os.path.join(programs, "lacuna"), "w", encoding="ascii") as program:
-        program.write('#!/bin/sh\nprintf "%s\\n" "$*" >>"$PROBE_REPORT.ran"\n')
-    os.chmod(program.name, 0o755)
-    mounts = os.path.join(work, "mountinfo")
-    with open(mounts, "w", encoding="utf-8") as table:
-        table.write("90 25 0:50 / %s rw - fuse.lacuna lacuna rw\n" % folder)
-    runtime = os.path.join(work, "run")
-    os.mkdir(runtime, 0o700)
-
+    os.symlink(program, os.path.join(programs, "lacuna"))
     environment = dict(
         os.environ,
         HOME=work,
+        LACUNA_HOME=os.path.join(work, "home"),
         XDG_RUNTIME_DIR=runtime,
-        XDG_DATA_HOME=data,
+        XDG_DATA_HOME=os.path.join(work, "data"),
         XDG_CONFIG_HOME=os.path.join(work, "config"),
         XDG_CACHE_HOME=os.path.join(work, "cache"),
         # Another Python that is found first would be taken for the one that Nautilus is built with.
@@ -95,21 +87,58 @@ def run(work):
         GIO_USE_VFS="local",
         GIO_USE_VOLUME_MONITOR="unix",
         LC_ALL="C.UTF-8",
-        PROBE_MOUNTS=mounts,
         PROBE_FOLDER=folder,
-        PROBE_FILES=" ".join(FILES),
+        PROBE_BEFORE=json.dumps(BEFORE),
+        PROBE_AFTER=json.dumps(AFTER),
+        PROBE_CHOICES=json.dumps(CHOICES),
         PROBE_REPORT=os.path.join(work, "report"),
     )
     for name in ("WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"):
         environment.pop(name, None)
-    display, screen = start_screen(environment)
-    environment["DISPLAY"] = display
+
+    def lacuna(*words):
+        done = subprocess.run(["lacuna", *words], env=environment, cwd=work, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit("lacuna %s: %s" % (" ".join(words), done.stderr))
+
+    lacuna("store", "init", "bucket")
+    lacuna("mount", "store:" + os.path.join(work, "bucket"), folder)
+    try:
+        fill(folder, lacuna)
+        return show(work, folder, environment)
+    finally:
+        lacuna("unmount", folder)
+        end_agent(environment["LACUNA_HOME"])
+
+
+def fill(folder, lacuna):
+    """A file in each state. What waits stays so: uploads are held."""
+
+    def write(name, text):
+        with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+            file.write(text)
+
+    for name in BEFORE:
+        if name != "new.zip":
+            write(name, name)
+    lacuna("flush")
+    lacuna("pin", os.path.join(folder, "kept.zip"))
+    for name in ("online.zip", "wanted.zip"):
+        lacuna("evict", os.path.join(folder, name))
+    lacuna("pause")
+    write("changed.zip", "something else")
+    write("new.zip", "new")
+
+
+def show(work, folder, environment):
+    environment["DISPLAY"], screen = start_screen(environment)
     log = os.path.join(work, "log")
     try:
         with open(log, "wb") as out:
             session = subprocess.Popen(
                 ["dbus-run-session", "--config-file", bus(work), "--", "nautilus", "--new-window", folder],
                 env=environment,
+                cwd="/",
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
@@ -121,6 +150,16 @@ def run(work):
         screen.wait()
     with open(log, encoding="utf-8", errors="replace") as text:
         return report, text.read()
+
+
+def end_agent(home):
+    """The agent stays for the next mount; here there is none. Its process id is in its lock."""
+    with open(os.path.join(home, "agent.lock"), encoding="ascii") as lock:
+        pid = int(lock.read().split()[0])
+    os.kill(pid, 15)
+    deadline = time.monotonic() + 20
+    while os.path.exists("/proc/%d/exe" % pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def bus(work):
@@ -153,15 +192,12 @@ def start_screen(environment):
 
 
 def wait_for(path, session):
-    """The report and the commands that were run, once it is there."""
+    """The report, once it is there."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if os.path.exists(path):
             with open(path, encoding="utf-8") as text:
-                report = json.load(text)
-            with open(path + ".ran", encoding="utf-8") as ran:
-                report["ran"] = ran.read()
-            return report
+                return json.load(text)
         if session.poll() is not None:
             return None
         time.sleep(0.1)
@@ -184,14 +220,8 @@ def end(session):
 
 def differences(report, work):
     """What the report says that it should not."""
-    synced = os.path.join(work, "drive", "synced")
-    expected = {
-        "emblems": EMBLEMS,
-        "menus": MENUS,
-        "ran": "evict -- %s\n" % synced,
-        "clipboard": synced,
-        "same file": True,
-    }
+    clipboard = os.path.join(work, "drive", "online.zip")
+    expected = {"before": BEFORE, "menus": MENUS, "after": AFTER, "clipboard": clipboard}
     return ["%s: %r, not %r" % (k, report.get(k), v) for k, v in expected.items() if report.get(k) != v]
 
 
