@@ -5,9 +5,11 @@
 
 mod args;
 mod cross;
+mod desktop;
 mod licences;
 mod package;
 mod packages;
+mod page;
 mod progress;
 mod run;
 mod screen;

@@ -53,16 +53,6 @@ pub const PACKAGE: &[Package] = &[
     package("git", "the time of the last commit", &["git"]),
 ];
 
-/// What building the desktop app uses.
-pub const APP: &[Package] = &[
-    package("libwebkit2gtk-4.1-dev", "the desktop app's window", &[]),
-    package("libayatana-appindicator3-dev", "the desktop app's tray icon", &[]),
-    package("librsvg2-dev", "the desktop app's icons", &[]),
-    package("libxdo-dev", "the desktop app's menus", &[]),
-    package("libssl-dev", "the desktop app", &[]),
-    package("pkg-config", "finding the libraries above", &["pkg-config"]),
-];
-
 /// What trying the packages uses.
 pub const PACKAGE_TESTS: &[Package] = &[
     package("lintian", "Debian's rules for packages", &["lintian"]),
@@ -74,6 +64,39 @@ pub const PACKAGE_TESTS: &[Package] = &[
     package("python3-nautilus", "extensions of the file manager", &[]),
     package("xvfb", "a screen for the file manager", &["Xvfb"]),
     package("dbus", "a session for the file manager", &["dbus-run-session"]),
+];
+
+/// What building the window's page needs.
+pub const PAGE: &[Package] = &[
+    package("nodejs", "building the window's page", &["node"]),
+    package("npm", "fetching what the page is built with", &["npm"]),
+];
+
+/// What the tests of the whole page need.
+pub const BROWSER: &[Package] = &[package("chromium", "testing the page in a browser", &["chromium"])];
+
+/// What building the desktop app needs on Linux.
+pub const DESKTOP: &[Package] = &[
+    package("pkg-config", "finding the libraries of the desktop app", &["pkg-config"]),
+    package("libwebkit2gtk-4.1-dev", "the window", &[]),
+    package("libayatana-appindicator3-dev", "the tray icon", &[]),
+    package("librsvg2-dev", "icons", &[]),
+    package("libxdo-dev", "keys in menus", &[]),
+    package("libssl-dev", "the desktop app's libraries", &[]),
+];
+
+/// A desktop without a screen, for the tests of the desktop app.
+pub const SESSION: &[Package] = &[
+    package("xvfb", "a display", &["Xvfb"]),
+    package("openbox", "a window manager", &["openbox"]),
+    package("wmctrl", "closing windows", &["wmctrl"]),
+    package("xdotool", "pressing keys", &["xdotool"]),
+    package("imagemagick", "pictures of the display", &["import"]),
+    package("dbus-daemon", "a session bus", &["dbus-daemon"]),
+    package("python3-dbusmock", "a place for notifications", &[]),
+    package("python3-gi", "a place for tray icons", &[]),
+    package("webkit2gtk-driver", "acting in the window", &["WebKitWebDriver"]),
+    package("fonts-dejavu-core", "letters in pictures", &[]),
 ];
 
 /// What `cargo xtask cross` uses, besides a compiler with the other systems' standard libraries.
@@ -233,8 +256,10 @@ mod tests {
 
     #[test]
     fn no_package_is_listed_twice() {
-        let mut names: Vec<_> =
-            [BUILD, MOUNT, TESTS, CROSS, DEBIAN_RUST].iter().flat_map(|l| l.iter().map(|p| p.name)).collect();
+        let mut names: Vec<_> = [BUILD, MOUNT, TESTS, PAGE, BROWSER, DESKTOP, SESSION, CROSS, DEBIAN_RUST]
+            .iter()
+            .flat_map(|l| l.iter().map(|p| p.name))
+            .collect();
         names.sort_unstable();
         let before = names.len();
         names.dedup();

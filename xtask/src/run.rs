@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     args::Args,
-    packages,
+    desktop, packages,
     progress::{self, View},
     screen::Screen,
     sys,
@@ -23,16 +23,18 @@ use crate::{
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-Usage: cargo xtask run [--home DIR] [--bucket DIR] [--mountpoint DIR] [--binary FILE]
+Usage: cargo xtask run [--home DIR] [--bucket DIR] [--mountpoint DIR] [--binary FILE] [--no-app]
 
 Installs what is missing, builds Lacuna, mounts a drive and shows its state until Ctrl-C, which
 sends what still waits and unmounts. A second Ctrl-C does not wait for that: nothing is lost, what
-waits is sent the next time.
+waits is sent the next time. With a display it opens the desktop app beside it; quitting that ends
+this too.
 
   --home DIR        Keep settings, state and socket in DIR, not in the user's folders
   --bucket DIR      The bucket's folder [~/.local/share/lacuna/bucket; with --home: HOME/bucket]
   --mountpoint DIR  Where the drive appears [~/Lacuna; with --home: HOME/Lacuna]
-  --binary FILE     Run this program instead of building one";
+  --binary FILE     Run this program instead of building one, without the app
+  --no-app          Without the desktop app";
 
 /// The drive's name.
 const NAME: &str = "Lacuna";
@@ -72,12 +74,13 @@ impl Places {
 
 /// Runs the command; whether everything that waited was sent.
 pub fn main(words: &[String]) -> Result<bool> {
-    let args = Args::parse(words, &["--home", "--bucket", "--mountpoint", "--binary"], &[])?;
+    let args = Args::parse(words, &["--home", "--bucket", "--mountpoint", "--binary"], &["--no-app"])?;
     args.words(&[])?;
     let data = tools::user_folder("XDG_DATA_HOME", ".local/share")?.join("lacuna");
     let places = Places::choose(&args, &data, &tools::home()?)?;
     let interrupts = Arc::new(AtomicUsize::new(0));
 
+    let mut app = None;
     let binary = match args.value("--binary") {
         Some(file) => std::path::absolute(file)?,
         None => {
@@ -85,7 +88,11 @@ pub fn main(words: &[String]) -> Result<bool> {
             let mount: &[_] = if std::env::consts::OS == "linux" { packages::MOUNT } else { &[] };
             packages::ensure(&[packages::BUILD, mount])?;
             println!("All there.");
-            build()?
+            let binary = build()?;
+            if !args.switch("--no-app") {
+                app = build_app();
+            }
+            binary
         }
     };
     may_mount()?;
@@ -98,7 +105,7 @@ pub fn main(words: &[String]) -> Result<bool> {
     tools::heading("the drive");
     let lacuna = Lacuna { binary, places };
     let mut agent = lacuna.start_agent()?;
-    let outcome = lacuna.session(&interrupts);
+    let outcome = lacuna.session(&interrupts, app.as_deref());
     if let (Some(agent), Ok(_)) = (&mut agent, &outcome) {
         stop(agent);
     } else if let (Some(agent), Err(_)) = (&mut agent, &outcome)
@@ -117,6 +124,28 @@ fn build() -> Result<PathBuf> {
     cargo.current_dir(&tree.root).args(["build", "--release", "--package", "lacuna", "--bin", "lacuna"]);
     tools::run(&mut cargo)?;
     Ok(tree.target.join("release").join(format!("lacuna{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Builds the desktop app where it can be shown; without one the terminal does all that it does.
+fn build_app() -> Option<PathBuf> {
+    tools::heading("the desktop app");
+    if !has_display(|variable| std::env::var_os(variable)) {
+        println!("There is no display, so this goes on in the terminal.");
+        return None;
+    }
+    match Tree::find().and_then(|tree| desktop::build(&tree)) {
+        Ok(app) => Some(app),
+        Err(e) => {
+            println!("{e:#}\nSo the app can't be had here, and this goes on in the terminal.");
+            None
+        }
+    }
+}
+
+/// Whether windows can be shown. On Linux the session says so by a variable; elsewhere they always can.
+fn has_display(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
+    let set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
+    std::env::consts::OS != "linux" || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(set)
 }
 
 /// Whether this machine and this user can mount by FUSE; if not, what to do. Elsewhere than on Linux
@@ -152,7 +181,11 @@ struct Lacuna {
 
 impl Lacuna {
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
+        self.program(&self.binary, words)
+    }
+
+    fn program(&self, program: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(words).stdin(Stdio::null());
         if let Some(home) = &self.places.home {
             command.env("LACUNA_HOME", home);
@@ -218,8 +251,18 @@ impl Lacuna {
         Ok(Some(child))
     }
 
+    /// Opens the app; what it says goes to a file beside the agent's.
+    fn start_app(&self, app: &Path) -> Result<App> {
+        let log = self.places.data.join("app.log");
+        let out = std::fs::File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
+        println!("    $ {}   (says what it does in {})", desktop::PACKAGE, log.display());
+        let mut command = self.program(app, &[]);
+        let child = command.stdout(out.try_clone()?).stderr(out).spawn();
+        Ok(App(child.with_context(|| format!("can't start {}", app.display()))?))
+    }
+
     /// Mounts, shows the state until Ctrl-C, drains and unmounts. Whether everything was sent.
-    fn session(&self, interrupts: &AtomicUsize) -> Result<bool> {
+    fn session(&self, interrupts: &AtomicUsize, app: Option<&Path>) -> Result<bool> {
         let folder = self.places.bucket.to_string_lossy();
         if is_absent(&self.places.bucket) {
             self.run(&["store", "init", &folder])?;
@@ -231,6 +274,7 @@ impl Lacuna {
             std::fs::create_dir_all(&self.places.mountpoint).ok();
             self.run(&["mount", &bucket, &mountpoint, "--name", NAME])?;
         }
+        let mut app = app.map(|app| self.start_app(app)).transpose()?;
         println!("{}", hints(&self.binary, &self.places));
         let screen = Screen::new();
         while interrupts.load(Ordering::SeqCst) == 0 {
@@ -238,6 +282,10 @@ impl Lacuna {
                 Some(view) => screen.show(&view),
                 None => {
                     screen.end();
+                    if app.as_mut().is_some_and(App::has_quit) {
+                        println!("Quit from the app: the drive is unmounted.");
+                        return Ok(true);
+                    }
                     bail!("the drive at {mountpoint} is gone: it was unmounted, or the agent has ended");
                 }
             }
@@ -246,6 +294,8 @@ impl Lacuna {
         screen.say("Ctrl-C: sending what waits (Ctrl-C again: leave it for the next time)");
         let drained = self.drain(&screen, interrupts)?;
         screen.end();
+        // It would start the agent again when that ends.
+        drop(app);
         self.run(&["unmount", &mountpoint]).with_context(|| {
             format!("the drive stays mounted; leave {mountpoint}, then type: lacuna unmount {mountpoint}")
         })?;
@@ -283,6 +333,33 @@ impl Lacuna {
             progress::size(last.bytes)
         ));
         Ok(false)
+    }
+}
+
+/// The desktop app, which ends with this command.
+struct App(Child);
+
+impl App {
+    /// Whether it ends, or has: it ends the agent first.
+    fn has_quit(&mut self) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        false
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            // It holds nothing that could be lost.
+            self.0.kill().ok();
+            self.0.wait().ok();
+        }
     }
 }
 
@@ -365,6 +442,18 @@ mod tests {
         let p = places(&["--home=/h", "--bucket=/b", "--mountpoint=/m"]);
         assert_eq!((p.bucket.as_path(), p.mountpoint.as_path()), (Path::new("/b"), Path::new("/m")));
         assert!(places(&["--home", "h"]).home.unwrap().is_absolute());
+    }
+
+    #[test]
+    fn an_empty_variable_is_no_display() {
+        if std::env::consts::OS != "linux" {
+            return;
+        }
+        let with = |name: &'static str, value: &'static str| {
+            has_display(move |asked| (asked == name).then(|| value.into()))
+        };
+        assert!(with("DISPLAY", ":0") && with("WAYLAND_DISPLAY", "wayland-0"));
+        assert!(!with("DISPLAY", "") && !with("HOME", "/h"));
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Takes in one line of a test program's output.
+    /// Takes in one line of a test program's output: of cargo's, or the `Tests  1 failed | 3 passed (4)` of
+    /// vitest.
     pub fn line(&mut self, line: &str) {
         let line = line.trim();
         if let Some(rest) = line.strip_prefix("test result: ") {
@@ -23,6 +24,17 @@ impl Tally {
             self.ignored += count(rest, "ignored");
         } else if let Some(name) = line.strip_prefix("test ").and_then(|l| l.strip_suffix(" ... FAILED")) {
             self.names.push(name.to_owned());
+        } else if let Some(rest) = line.strip_prefix("Tests ") {
+            let parts = rest.split(['|', '(']).map(str::trim);
+            for (n, what) in parts.filter_map(|part| part.split_once(' ')) {
+                let n = n.parse().unwrap_or(0);
+                match what {
+                    "passed" => self.passed += n,
+                    "failed" => self.failed += n,
+                    "skipped" | "todo" => self.ignored += n,
+                    _ => {}
+                }
+            }
         }
     }
 
@@ -81,6 +93,20 @@ mod tests {
             t.line(line);
         }
         assert_eq!(t, Tally { passed: 12, failed: 1, ignored: 4, names: vec!["ranges::tests::b".into()] });
+    }
+
+    #[test]
+    fn vitest_is_counted_too() {
+        let mut t = Tally::default();
+        for line in [
+            " Test Files  1 failed | 4 passed (5)",
+            "      Tests  2 failed | 31 passed | 1 skipped (34)",
+            "      Tests  3 passed (3)",
+            "Tests of something are running",
+        ] {
+            t.line(line);
+        }
+        assert_eq!((t.passed, t.failed, t.ignored), (34, 2, 1));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! `cargo xtask test`: everything that has to hold before a change lands.
 
 use std::{
-    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -10,7 +9,9 @@ use anyhow::{Context, Result};
 
 use crate::{
     args::{Args, Usage},
-    cross, licences, package, packages, run,
+    cross, desktop, licences, package, packages,
+    page::Page,
+    run,
     tally::Tally,
     tools::{self, Tree},
 };
@@ -22,8 +23,8 @@ Usage: cargo xtask test [--only NAME]... [--no-cross]
 Installs what the tests need, runs all of them and ends with `N passed, N failed`.
 What can't be done counts as failed; nothing is skipped in silence.
 
-  --only NAME   Only this part (may be repeated): fmt, licences, clippy, tests, package,
-                windows, macos; `cross` stands for the last two
+  --only NAME   Only this part (may be repeated): fmt, licences, clippy, tests, ui, desktop,
+                package, windows, macos; `cross` stands for the last two
   --no-cross    Without windows and macos";
 
 /// The programs of crates.io that test a file system: crate, version, variable that tells the tests
@@ -35,7 +36,8 @@ const PROGRAMS: &[(&str, &str, &str)] =
 const USER: &str = "tests";
 
 /// The parts, in the order of how soon they tell.
-const PARTS: &[&str] = &["fmt", "licences", "clippy", "tests", "package", "windows", "macos"];
+const PARTS: &[&str] =
+    &["fmt", "licences", "clippy", "tests", "ui", "desktop", "package", "windows", "macos"];
 
 /// Runs the command; whether everything passed.
 pub fn main(words: &[String]) -> Result<bool> {
@@ -84,7 +86,9 @@ fn perform(part: &str, tree: &Tree) -> Result<Tally> {
         "clippy" => {
             packages::ensure(&[packages::BUILD])?;
             ensure_component("clippy", "clippy")?;
-            cargo.args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
+            // The desktop app has a part of its own, for it needs WebKit.
+            cargo.args(["clippy", "--workspace", "--exclude", desktop::PACKAGE, "--all-targets"]);
+            cargo.args(["--", "--deny", "warnings"]);
             let ok = tools::succeeds(&mut cargo)?;
             Ok(Tally::check("cargo clippy", ok))
         }
@@ -95,12 +99,17 @@ fn perform(part: &str, tree: &Tree) -> Result<Tally> {
                 eprintln!("{e:#}\nSo the tests that mount a drive are going to fail.");
             }
             for (name, version, variable) in PROGRAMS {
-                cargo.env(variable, program(tree, name, version)?);
+                cargo.env(variable, tools::program(tree, name, version, "release")?);
             }
-            cargo.args(["test", "--workspace", "--no-fail-fast"]);
+            cargo.args(["test", "--workspace", "--exclude", desktop::PACKAGE, "--no-fail-fast"]);
             let (ok, tally) = tools::observe(&mut cargo, &mut std::io::stdout())?;
             Ok(tally.of_command(ok))
         }
+        "ui" => {
+            let page = Page::ready(tree)?;
+            page.test(tree)
+        }
+        "desktop" => desktop::test(tree),
         "package" => package::check::perform(tree),
         _ => cross::perform(part, tree),
     }
@@ -123,25 +132,6 @@ fn ensure_user() -> Result<()> {
     println!("Creating the user {USER}, as which pjdfstest acts where it must not be root");
     tools::run(tools::as_root("useradd").args(["--system", "--no-create-home", "--user-group", USER]))
         .context("can't create the user that pjdfstest needs")
-}
-
-/// Where a program of crates.io is, installed first if it is not there in this very version.
-fn program(tree: &Tree, name: &str, version: &str) -> Result<PathBuf> {
-    let folder = tree.target.join("tools").join(format!("{name}-{version}"));
-    let program = folder.join("bin").join(name);
-    if !is_there(&program) {
-        println!("Building {name} {version} from crates.io");
-        let mut cargo = Command::new(tools::cargo());
-        // Apart from the workspace's settings and from a change of its target folder.
-        cargo.current_dir(&tree.target).env("CARGO_TARGET_DIR", tree.target.join("tools").join("build"));
-        cargo.args(["install", "--locked", "--quiet", name, "--version", version, "--root"]).arg(&folder);
-        tools::run(&mut cargo)?;
-    }
-    Ok(program)
-}
-
-fn is_there(program: &Path) -> bool {
-    std::fs::metadata(program).is_ok_and(|m| m.is_file())
 }
 
 /// Prints the closing summary; whether nothing failed.
@@ -176,7 +166,10 @@ mod tests {
     #[test]
     fn all_parts_run_unless_told_otherwise() {
         assert_eq!(only(&[], false).unwrap(), PARTS);
-        assert_eq!(only(&[], true).unwrap(), ["fmt", "licences", "clippy", "tests", "package"]);
+        assert_eq!(
+            only(&[], true).unwrap(),
+            ["fmt", "licences", "clippy", "tests", "ui", "desktop", "package"]
+        );
         assert_eq!(only(&["tests", "fmt"], false).unwrap(), ["fmt", "tests"]);
         assert_eq!(only(&["cross"], false).unwrap(), ["windows", "macos"]);
         assert!(only(&["tets"], false).unwrap_err().0.contains("the parts are fmt, licences"));

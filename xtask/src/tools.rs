@@ -106,6 +106,38 @@ fn cannot_start(command: &Command) -> String {
     format!("can't start `{}`", command.get_program().to_string_lossy())
 }
 
+/// Where a program of crates.io is, installed first if it is not there in this very version. `profile`:
+/// how cargo builds it.
+pub fn program(tree: &Tree, name: &str, version: &str, profile: &str) -> Result<PathBuf> {
+    let folder = tree.target.join("tools").join(format!("{name}-{version}"));
+    let program = folder.join("bin").join(name);
+    if !is_there(&program) {
+        println!("Building {name} {version} from crates.io");
+        let mut install = Command::new(cargo());
+        // Apart from the workspace's settings and from a change of its target folder.
+        install.current_dir(&tree.target).env("CARGO_TARGET_DIR", tree.target.join("tools").join("build"));
+        install
+            .args([
+                "install",
+                "--locked",
+                "--quiet",
+                "--profile",
+                profile,
+                name,
+                "--version",
+                version,
+                "--root",
+            ])
+            .arg(&folder);
+        run(&mut install)?;
+    }
+    Ok(program)
+}
+
+fn is_there(program: &Path) -> bool {
+    std::fs::metadata(program).is_ok_and(|m| m.is_file())
+}
+
 /// Whether a program is on the search path (or in the folders of system programs).
 pub fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

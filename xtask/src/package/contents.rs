@@ -22,7 +22,7 @@ pub enum From {
     Tree(&'static str),
     /// What `lacuna` prints when it is run with these words.
     Printed(&'static [&'static str]),
-    /// The icon, so many pixels wide.
+    /// [`ICON`], so many pixels wide.
     Icon(u32),
     /// All manual pages that `lacuna man` writes, into a folder.
     Manual,
@@ -61,6 +61,9 @@ pub const PROGRAM: &str = "lacuna";
 /// The app: tray and window.
 pub const APP: &str = "lacuna-desktop";
 
+/// The app's icon, which the command line's package has too.
+pub const ICON: &str = "src-tauri/icons/svg/app.svg";
+
 /// All of it.
 pub const ITEMS: &[Item] = &[
     item("usr/bin/lacuna", From::Program(PROGRAM)),
@@ -72,7 +75,7 @@ pub const ITEMS: &[Item] = &[
     // For ~/.config/autostart or /etc/xdg/autostart: who wants the tray icon at login puts it there.
     app("usr/share/lacuna/autostart/lacuna-desktop.desktop", From::Ours("autostart.desktop")),
     app("usr/share/metainfo/org.lacuna.Lacuna.metainfo.xml", From::Filled("org.lacuna.Lacuna.metainfo.xml")),
-    item("usr/share/icons/hicolor/scalable/apps/lacuna.svg", From::Ours("icons/lacuna.svg")),
+    item("usr/share/icons/hicolor/scalable/apps/lacuna.svg", From::Tree(ICON)),
     item("usr/share/icons/hicolor/16x16/apps/lacuna.png", From::Icon(16)),
     item("usr/share/icons/hicolor/22x22/apps/lacuna.png", From::Icon(22)),
     item("usr/share/icons/hicolor/24x24/apps/lacuna.png", From::Icon(24)),

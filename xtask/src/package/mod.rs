@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     args::{Args, Usage},
-    packages,
+    desktop, packages,
     tools::{self, Tree},
 };
 
@@ -97,8 +97,9 @@ pub fn build(tree: &Tree, facts: &Facts, profile: &str) -> Result<Programs> {
     let lacuna = cargo_build(tree, contents::PROGRAM, profile)?;
     let app = match facts.app {
         true => {
-            packages::ensure(&[packages::APP])?;
-            Some(cargo_build(tree, contents::APP, profile)?)
+            desktop::ready(tree)?;
+            // Its tests have built it in a profile of its own.
+            Some(cargo_build(tree, contents::APP, if profile == "dev" { desktop::PROFILE } else { profile })?)
         }
         false => None,
     };

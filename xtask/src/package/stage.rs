@@ -79,7 +79,7 @@ impl Sources<'_> {
             From::Icon(pixels) => {
                 let mut convert = Command::new("rsvg-convert");
                 convert.args(["--width", &pixels.to_string(), "--height", &pixels.to_string(), "--output"]);
-                tools::capture(convert.arg(to).arg(ours("icons/lacuna.svg")))?;
+                tools::capture(convert.arg(to).arg(self.tree.root.join(contents::ICON)))?;
                 set_mode(to, contents::mode(from))
             }
             From::Manual => self.manual(to),
