@@ -20,6 +20,7 @@ mod history;
 mod home;
 mod info;
 mod log;
+mod man;
 mod mount;
 mod pause;
 mod pin;
@@ -82,6 +83,9 @@ enum Command {
     Agent(agent::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
+    /// Write the manual pages to a folder
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 /// Why a command did not do what it was asked.
@@ -152,6 +156,7 @@ fn run(args: Args) -> Done {
     let home = || home::find(args.home.as_deref());
     match args.command {
         Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Store(args) => in_runtime(store::run(args)),
         Command::Mount(args) => in_runtime(mount::run(home()?, args)),
         Command::Unmount(args) => in_runtime(unmount::run(home()?, args)),

@@ -15,7 +15,7 @@ use crate::{
 pub const PACKAGE: &str = "lacuna-desktop";
 
 /// Its tests' own profile: hundreds of dependencies that need no optimising.
-const PROFILE: &str = "desktop";
+pub const PROFILE: &str = "desktop";
 
 /// The driver of crates.io by which the window is tested: crate, version, variable that tells the tests
 /// where the program is.

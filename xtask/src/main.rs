@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask run`, `cargo xtask test`, `cargo xtask hub`, `cargo xtask cross`.
+//! The project's commands: `cargo xtask run`, `test`, `package`, `hub` and `cross`.
 //!
 //! They ask nothing of the machine but Rust (with a C compiler, as every Rust has): what else is
 //! missing they install, or say what it is.
@@ -8,6 +8,7 @@ mod cross;
 mod desktop;
 mod hub;
 mod licences;
+mod package;
 mod packages;
 mod page;
 mod progress;
@@ -24,10 +25,11 @@ const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
 Commands:
-  run     Build Lacuna and mount a drive on this machine until Ctrl-C
-  test    Install what the tests need and run all of them
-  hub     Start the test Hub, for other clients of the Hugging Face Hub
-  cross   Test for Windows under Wine and type-check for macOS (a part of `test`)
+  run      Build Lacuna and mount a drive on this machine until Ctrl-C
+  test     Install what the tests need and run all of them
+  package  Make a .deb and an .rpm
+  hub      Start the test Hub, for other clients of the Hugging Face Hub
+  cross    Test for Windows under Wine and type-check for macOS (a part of `test`)
 
 `cargo xtask COMMAND --help` tells more.";
 
@@ -39,10 +41,12 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "run" if wants_help => help(run::HELP),
         "test" if wants_help => help(test::HELP),
+        "package" if wants_help => help(package::HELP),
         "hub" if wants_help => help(hub::HELP),
         "cross" if wants_help => help(cross::HELP),
         "run" => run::main(&rest),
         "test" => test::main(&rest),
+        "package" => package::main(&rest),
         "hub" => hub::main(&rest),
         "cross" => cross::main(&rest),
         "help" | "--help" | "-h" => help(HELP),

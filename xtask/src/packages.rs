@@ -47,6 +47,28 @@ pub const TESTS: &[Package] = &[
 /// What programs of PyPI need.
 pub const PYTHON: &[Package] =
     &[package("python3-venv", "zig, the C compiler for macOS, and the Hub's official client", &[])];
+/// What making packages uses.
+pub const PACKAGE: &[Package] = &[
+    package("dpkg-dev", "the libraries that a program needs", &["dpkg-shlibdeps", "dpkg-deb"]),
+    package("rpm", "building the RPM package", &["rpmbuild"]),
+    package("librsvg2-bin", "icons of all sizes", &["rsvg-convert"]),
+    package("binutils", "programs without what debuggers want", &["strip"]),
+    package("git", "the time of the last commit", &["git"]),
+];
+
+/// What trying the packages uses.
+pub const PACKAGE_TESTS: &[Package] = &[
+    package("lintian", "Debian's rules for packages", &["lintian"]),
+    package("appstream", "the rules for software centres", &["appstreamcli"]),
+    package("desktop-file-utils", "the rules for desktop entries", &["desktop-file-validate"]),
+    package("systemd", "the rules for units", &["systemd-analyze"]),
+    package("debootstrap", "a fresh system to install in", &["debootstrap"]),
+    package("nautilus", "the file manager that the extension is for", &["nautilus"]),
+    package("python3-nautilus", "extensions of the file manager", &[]),
+    package("xvfb", "a screen for the file manager", &["Xvfb"]),
+    package("dbus", "a session for the file manager", &["dbus-run-session"]),
+];
+
 /// What building the window's page needs.
 pub const PAGE: &[Package] = &[
     package("nodejs", "building the window's page", &["node"]),

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     args::{Args, Usage},
-    cross, desktop, licences, packages,
+    cross, desktop, licences, package, packages,
     page::Page,
     run,
     tally::Tally,
@@ -24,7 +24,7 @@ Installs what the tests need, runs all of them and ends with `N passed, N failed
 What can't be done counts as failed; nothing is skipped in silence.
 
   --only NAME   Only this part (may be repeated): fmt, licences, clippy, tests, ui, desktop,
-                windows, macos; `cross` stands for the last two
+                package, windows, macos; `cross` stands for the last two
   --no-cross    Without windows and macos";
 
 /// The programs of crates.io that test a file system: crate, version, variable that tells the tests
@@ -36,7 +36,8 @@ const PROGRAMS: &[(&str, &str, &str)] =
 const USER: &str = "tests";
 
 /// The parts, in the order of how soon they tell.
-const PARTS: &[&str] = &["fmt", "licences", "clippy", "tests", "ui", "desktop", "windows", "macos"];
+const PARTS: &[&str] =
+    &["fmt", "licences", "clippy", "tests", "ui", "desktop", "package", "windows", "macos"];
 
 /// Runs the command; whether everything passed.
 pub fn main(words: &[String]) -> Result<bool> {
@@ -109,6 +110,7 @@ fn perform(part: &str, tree: &Tree) -> Result<Tally> {
             page.test(tree)
         }
         "desktop" => desktop::test(tree),
+        "package" => package::check::perform(tree),
         _ => cross::perform(part, tree),
     }
 }
@@ -164,7 +166,10 @@ mod tests {
     #[test]
     fn all_parts_run_unless_told_otherwise() {
         assert_eq!(only(&[], false).unwrap(), PARTS);
-        assert_eq!(only(&[], true).unwrap(), ["fmt", "licences", "clippy", "tests", "ui", "desktop"]);
+        assert_eq!(
+            only(&[], true).unwrap(),
+            ["fmt", "licences", "clippy", "tests", "ui", "desktop", "package"]
+        );
         assert_eq!(only(&["tests", "fmt"], false).unwrap(), ["fmt", "tests"]);
         assert_eq!(only(&["cross"], false).unwrap(), ["windows", "macos"]);
         assert!(only(&["tets"], false).unwrap_err().0.contains("the parts are fmt, licences"));
