@@ -80,6 +80,13 @@ impl Error {
         Error::new(kind, format!("{doing}: {e}")).because(e)
     }
 
+    /// Another error that says the same, without the failure beneath: one failure may have to be told to many.
+    pub fn again(&self) -> Self {
+        let Inner { kind, cause, remedy, path, .. } = &*self.0;
+        let (cause, remedy, path) = (cause.clone(), remedy.clone(), path.clone());
+        Error(Box::new(Inner { kind: *kind, cause, remedy, path, source: None }))
+    }
+
     /// What sort of failure it is.
     pub fn kind(&self) -> Kind {
         self.0.kind

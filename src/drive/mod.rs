@@ -45,6 +45,8 @@ pub struct Options {
     pub latest: Duration,
     /// How often a remote that can't tell is asked for changes (5 s by default).
     pub poll: Duration,
+    /// For `hf://`: which Hub, and who asks (Hugging Face's own, nobody).
+    pub hub: remote::hf::Access,
 }
 
 impl Options {
@@ -59,6 +61,7 @@ impl Options {
             quiet: Duration::from_secs(2),
             latest: Duration::from_secs(30),
             poll: Duration::from_secs(5),
+            hub: remote::hf::Access::default(),
         }
     }
 }
@@ -80,9 +83,9 @@ impl Drive {
         let about = |e: Error| if e.path().is_some() { e } else { e.at(format!("drive {}", options.name)) };
         std::fs::create_dir_all(dir)
             .map_err(|e| Error::io("making the drive's state folder", e).at(dir.display()))?;
-        let remote = remote::open(&options.url, &dir.join("remote"), options.poll, options.read_only)
-            .await
-            .map_err(about)?;
+        let how =
+            remote::OpenOptions { poll: options.poll, read_only: options.read_only, hub: options.hub.clone() };
+        let remote = remote::open(&options.url, &dir.join("remote"), &how).await.map_err(about)?;
         Self::with_remote(options, remote).await
     }
 

@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub mod fault;
+pub mod hf;
 pub mod store;
 
 /// The version of a node at the remote: equal versions, equal nodes. For a `store:` the number of the
@@ -244,24 +245,38 @@ pub trait Remote: Send + Sync + 'static {
     fn moved(&self) -> (u64, u64);
 }
 
-/// Opens a remote by its URL.
-///
-/// `state_dir` is what the remote may keep on this machine; `poll` is how often it is asked for changes
-/// where it can't tell by itself.
+/// How a remote is opened.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// How often it is asked for changes where it can't tell by itself.
+    pub poll: Duration,
+    /// Refuse to publish.
+    pub read_only: bool,
+    /// For `hf://`: which Hub, and who asks.
+    pub hub: hf::Access,
+}
+
+/// Whether a remote of this URL can be written at all; if not, its drive is a read-only one.
+pub fn can_write(url: &str) -> bool {
+    !url.starts_with("hf:") || hf::can_write(url)
+}
+
+/// Opens a remote by its URL. `state_dir` is what the remote may keep on this machine.
 ///
 /// # Errors
 /// `Invalid` for a URL of no known kind, and what opening that kind can fail with.
 pub async fn open(
     url: &str,
     state_dir: &std::path::Path,
-    poll: Duration,
-    read_only: bool,
+    options: &OpenOptions,
 ) -> Result<Arc<dyn Remote>> {
+    let OpenOptions { poll, read_only, hub } = options;
     match url.split_once(':') {
-        Some(("store", _)) => Ok(store::open(url, state_dir, poll, read_only).await?),
+        Some(("store", _)) => Ok(store::open(url, state_dir, *poll, *read_only).await?),
+        Some(("hf", _)) => Ok(hf::open(url, state_dir, *poll, *read_only, hub).await?),
         Some((scheme, _)) => {
             Err(Error::new(Kind::Invalid, format!("{scheme}: is no kind of remote that Lacuna knows"))
-                .remedy("use store:/path/of/a/bucket")
+                .remedy("use store:/path/of/a/bucket or hf://buckets/OWNER/NAME")
                 .at(url))
         }
         None => Err(Error::new(Kind::Invalid, "a remote is written as KIND:PLACE")

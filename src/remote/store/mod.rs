@@ -66,15 +66,15 @@ mod bucket;
 mod cas;
 mod check;
 mod counted;
-mod decide;
+pub(in crate::remote) mod decide;
 mod folder;
 pub mod format;
 mod log;
 mod mirror;
-mod publish;
+pub(in crate::remote) mod publish;
 mod shard;
 mod snapshot;
-mod sys;
+pub(in crate::remote) mod sys;
 #[cfg(test)]
 mod tests;
 mod watch;
