@@ -19,6 +19,7 @@ mod format;
 mod home;
 mod info;
 mod log;
+mod login;
 mod mount;
 mod pause;
 mod place;
@@ -68,6 +69,10 @@ enum Command {
     Doctor(doctor::Args),
     /// Make or check a bucket in a folder
     Store(store::Args),
+    /// Sign in at a service that has remotes
+    Login(login::LoginArgs),
+    /// Forget a sign-in
+    Logout(login::LogoutArgs),
     /// Run the process that holds the drives (`mount` starts it by itself)
     Agent(agent::Args),
     /// Print a completion script for a shell
@@ -143,6 +148,8 @@ fn run(args: Args) -> Done {
     match args.command {
         Command::Completions(args) => completions::run(&args),
         Command::Store(args) => in_runtime(store::run(args)),
+        Command::Login(args) => in_runtime(login::login(home()?, args)),
+        Command::Logout(args) => login::logout(&home()?, &args),
         Command::Mount(args) => in_runtime(mount::run(home()?, args)),
         Command::Unmount(args) => in_runtime(unmount::run(home()?, args)),
         Command::Status(args) => in_runtime(status::run(home()?, args)),

@@ -83,8 +83,11 @@ impl Drive {
         let about = |e: Error| if e.path().is_some() { e } else { e.at(format!("drive {}", options.name)) };
         std::fs::create_dir_all(dir)
             .map_err(|e| Error::io("making the drive's state folder", e).at(dir.display()))?;
-        let how =
-            remote::OpenOptions { poll: options.poll, read_only: options.read_only, hub: options.hub.clone() };
+        let how = remote::OpenOptions {
+            poll: options.poll,
+            read_only: options.read_only,
+            hub: options.hub.clone(),
+        };
         let remote = remote::open(&options.url, &dir.join("remote"), &how).await.map_err(about)?;
         Self::with_remote(options, remote).await
     }

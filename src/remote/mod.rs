@@ -265,11 +265,7 @@ pub fn can_write(url: &str) -> bool {
 ///
 /// # Errors
 /// `Invalid` for a URL of no known kind, and what opening that kind can fail with.
-pub async fn open(
-    url: &str,
-    state_dir: &std::path::Path,
-    options: &OpenOptions,
-) -> Result<Arc<dyn Remote>> {
+pub async fn open(url: &str, state_dir: &std::path::Path, options: &OpenOptions) -> Result<Arc<dyn Remote>> {
     let OpenOptions { poll, read_only, hub } = options;
     match url.split_once(':') {
         Some(("store", _)) => Ok(store::open(url, state_dir, *poll, *read_only).await?),

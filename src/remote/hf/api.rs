@@ -329,15 +329,21 @@ impl Answer {
         match (self.status, code) {
             (_, "GatedRepo") => error(Kind::Denied, "the Hub wants its terms accepted first")
                 .remedy("open its page at the Hub, ask for access, and sign in: lacuna login hf"),
-            (401 | 403, _) => error(Kind::Denied, "the Hub does not allow it").remedy("sign in: lacuna login hf"),
-            (404, "RevisionNotFound") => error(Kind::NotFound, "there is no such revision")
-                .remedy("check what follows the @"),
+            (401 | 403, _) => {
+                error(Kind::Denied, "the Hub does not allow it").remedy("sign in: lacuna login hf")
+            }
+            (404, "RevisionNotFound") => {
+                error(Kind::NotFound, "there is no such revision").remedy("check what follows the @")
+            }
             (404, _) => error(Kind::NotFound, "the Hub has it not, or hides it")
                 .remedy("check the name; if it is private, sign in: lacuna login hf"),
             (413 | 507, _) => error(Kind::NoSpace, "the Hub has no room for it")
                 .remedy("free space there, or raise the quota"),
-            (429, _) => error(Kind::Offline, "the Hub wants to be asked less often").remedy("it is tried again by itself"),
-            (408 | 425 | 500.., _) => error(Kind::Offline, "the Hub is out of order").remedy("it is tried again by itself"),
+            (429, _) => error(Kind::Offline, "the Hub wants to be asked less often")
+                .remedy("it is tried again by itself"),
+            (408 | 425 | 500.., _) => {
+                error(Kind::Offline, "the Hub is out of order").remedy("it is tried again by itself")
+            }
             _ => error(Kind::Invalid, "the Hub refuses it"),
         }
     }
@@ -357,10 +363,8 @@ mod tests {
     use super::*;
 
     fn answer(status: Status, headers: &[(&'static str, &str)], body: &str) -> Answer {
-        let headers = headers
-            .iter()
-            .map(|(n, v)| (header::HeaderName::from_static(n), v.parse().unwrap()))
-            .collect();
+        let headers =
+            headers.iter().map(|(n, v)| (header::HeaderName::from_static(n), v.parse().unwrap())).collect();
         Answer { status, headers, body: body.to_owned().into() }
     }
 
@@ -392,14 +396,21 @@ mod tests {
         let want = Some("/api/x?cursor=a%3D".to_owned());
         assert_eq!(next("<http://hub:8/api/x?cursor=a%3D>; rel=\"next\""), want);
         assert_eq!(next("<http://evil/api/x?cursor=a%3D>; rel=\"next\""), want);
-        assert_eq!(next("<http://hub:8/first>; rel=\"first\", <http://hub:8/api/x?cursor=a%3D>; rel=\"next\""), want);
+        assert_eq!(
+            next("<http://hub:8/first>; rel=\"first\", <http://hub:8/api/x?cursor=a%3D>; rel=\"next\""),
+            want
+        );
         assert_eq!(next("<http://hub:8/api/x>; rel=\"prev\""), None);
     }
 
     #[test]
     fn only_http_is_an_endpoint() {
         for bad in ["", "hub", "ftp://hub", "file:///x"] {
-            assert_eq!(Api::new(Access::new(bad, None)).err().map(|e| e.kind()), Some(Kind::Invalid), "{bad}");
+            assert_eq!(
+                Api::new(Access::new(bad, None)).err().map(|e| e.kind()),
+                Some(Kind::Invalid),
+                "{bad}"
+            );
         }
     }
 }

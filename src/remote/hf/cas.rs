@@ -255,7 +255,10 @@ impl Client for Cas {
         Ok(answer)
     }
 
-    async fn batch_get_reconstruction(&self, files: &[MerkleHash]) -> CasResult<BatchQueryReconstructionResponse> {
+    async fn batch_get_reconstruction(
+        &self,
+        files: &[MerkleHash],
+    ) -> CasResult<BatchQueryReconstructionResponse> {
         with_token!(self, client => client.batch_get_reconstruction(files).await)
     }
 
@@ -281,7 +284,11 @@ impl Client for Cas {
         self.client().await?.get_file_term_data(url, permit, Some(count), size).await
     }
 
-    async fn query_for_global_dedup_shard(&self, prefix: &str, chunk: &MerkleHash) -> CasResult<Option<Bytes>> {
+    async fn query_for_global_dedup_shard(
+        &self,
+        prefix: &str,
+        chunk: &MerkleHash,
+    ) -> CasResult<Option<Bytes>> {
         let shard = with_token!(self, client => client.query_for_global_dedup_shard(prefix, chunk).await)?;
         self.moved.down(shard.as_ref().map_or(0, |s| s.len() as u64));
         Ok(shard)

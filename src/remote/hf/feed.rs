@@ -120,7 +120,11 @@ struct Mark {
 impl Feed {
     /// One that has told nothing; `bell` is rung when it does.
     pub fn new(bell: Arc<Notify>) -> Feed {
-        Feed { state: Mutex::new(State { gap: true, ..State::default() }), live: AtomicBool::new(false), bell }
+        Feed {
+            state: Mutex::new(State { gap: true, ..State::default() }),
+            live: AtomicBool::new(false),
+            bell,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -203,7 +207,8 @@ impl Feed {
         call.headers.push((header::ACCEPT, "text/event-stream".into()));
         let opened = tokio::time::timeout(SILENCE, api.open(&call)).await;
         let Ok(Ok(response)) = opened else { return End::Broken };
-        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let kind =
+            response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         match response.status().as_u16() {
             200 if kind.starts_with("text/event-stream") => {}
             // The place to go on from is refused.
@@ -288,7 +293,10 @@ impl Feed {
 }
 
 fn escape(cursor: &str) -> String {
-    cursor.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    cursor
+        .bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
 }
 
 /// Cuts a stream into events.

@@ -115,7 +115,8 @@ impl Hub {
         };
         let _one = lock.lock().await;
         let mirror = self.mirror.clone();
-        let path = blocking(move || Ok(if mirror.is_listed(dir)? { None } else { mirror.path(dir)? })).await?;
+        let path =
+            blocking(move || Ok(if mirror.is_listed(dir)? { None } else { mirror.path(dir)? })).await?;
         if let Some(path) = path {
             let commit = self.commit()?;
             let rows = self.list(&path, &commit).await?;
@@ -227,7 +228,9 @@ impl Hub {
                 if let Some(dir) = mirror.folder_at(&folder)? {
                     let mut known = mirror.known(dir, Some(&names))?;
                     // Of folders the Hub tells nothing here.
-                    known.retain(|k| !matches!(k.what, What::Dir { .. }) || rows.iter().any(|r| r.name == k.name));
+                    known.retain(|k| {
+                        !matches!(k.what, What::Dir { .. }) || rows.iter().any(|r| r.name == k.name)
+                    });
                     steps.extend(diff::folder(dir, &known, &rows));
                 }
             }

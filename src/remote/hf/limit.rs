@@ -26,7 +26,9 @@ pub fn asked_wait(retry_after: Option<&str>, rate_limit: Option<&str>) -> Option
         return Some(Duration::from_secs(seconds));
     }
     let field = |limit: &str, name: &str| {
-        limit.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')?.trim().parse::<u64>().ok())
+        limit
+            .split(';')
+            .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')?.trim().parse::<u64>().ok())
     };
     let waits = rate_limit?.split(',').filter(|limit| field(limit, "r").is_none_or(|left| left == 0));
     waits.filter_map(|limit| field(limit, "t")).max().map(Duration::from_secs)

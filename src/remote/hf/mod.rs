@@ -10,7 +10,8 @@
 //! # Who does what
 //!
 //! `place` reads URLs and makes addresses, `api` makes calls, `limit` says when again; `rows` reads listings,
-//! `diff` says what they mean; `mirror` remembers. `follow` lists and compares, `feed` hears of changes. `cas`
+//! `diff` says what they mean; `mirror` remembers,
+//! in `tables`. `follow` lists and compares, `feed` hears of changes. `cas`
 //! moves contents, `plain` reads files that are not in the CAS. `ops` says what a batch asks of the Hub,
 //! `publish` does it, and says which window for overwriting others remains.
 //!
@@ -24,7 +25,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -53,9 +54,12 @@ mod place;
 mod plain;
 mod publish;
 mod rows;
+mod tables;
+#[cfg(test)]
+mod tests;
 
-pub use api::{Access, ENDPOINT, Tokens};
 use api::Api;
+pub use api::{Access, ENDPOINT, Tokens};
 use cas::Cas;
 use feed::Feed;
 use mirror::Mirror;
@@ -77,7 +81,7 @@ pub struct Hub {
     /// One listing of a folder at a time. Taken after `turn`.
     listing: follow::Listings,
     /// Whether what the last process left was brought to its end.
-    recovered: tokio::sync::Mutex<bool>,
+    recovered: AtomicBool,
     feed: Arc<Feed>,
     bell: Arc<Notify>,
     /// How often in a row nothing had changed.
@@ -88,6 +92,24 @@ pub struct Hub {
 /// Whether a URL names something that can be written at all.
 pub fn can_write(url: &str) -> bool {
     Place::parse(url).is_ok_and(|place| place.is_bucket())
+}
+
+/// Whether a URL makes sense.
+///
+/// # Errors
+/// `Invalid`, with how it is written.
+pub fn check(url: &str) -> Result<()> {
+    Place::parse(url).map(drop)
+}
+
+/// What whoever mounts it should know.
+pub fn limits(url: &str) -> Option<&'static str> {
+    let place = Place::parse(url).ok()?;
+    Some(if place.is_bucket() {
+        "The Hub keeps names, contents and times. Modes, links and empty folders stay on this machine."
+    } else {
+        "Repositories are mounted to read."
+    })
 }
 
 /// Who is signed in with a token: the user's name.
@@ -117,7 +139,8 @@ pub async fn open(
 ) -> Result<Arc<Hub>> {
     let place = Place::parse(url)?;
     let api = Arc::new(Api::new(access.clone())?);
-    let (file, whose) = (state_dir.join("hub.db"), format!("{url} at {}", access.endpoint.trim_end_matches('/')));
+    let (file, whose) =
+        (state_dir.join("hub.db"), format!("{url} at {}", access.endpoint.trim_end_matches('/')));
     let owner = super::store::sys::owner();
     let mirror = Arc::new(blocking(move || Mirror::open(&file, &whose, owner)).await?);
     let read_only = read_only || !place.is_bucket();
@@ -135,7 +158,7 @@ pub async fn open(
         poll,
         turn: tokio::sync::RwLock::default(),
         listing: follow::Listings::default(),
-        recovered: tokio::sync::Mutex::new(false),
+        recovered: AtomicBool::new(false),
         feed: Arc::new(Feed::new(bell.clone())),
         bell,
         quiet: AtomicU32::new(0),

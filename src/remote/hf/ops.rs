@@ -192,7 +192,8 @@ pub fn plan<B: Before>(acts: Vec<Act>, before: &B) -> Result<Plan, B::Error> {
                 }
                 adds.push(Op { path, content: *content, mtime: time, owners });
             }
-            Act::Put { id, body: Body::Dir, .. } => {
+            // The root is nowhere else, whatever name it is given.
+            Act::Put { id, body: Body::Dir, .. } if *id != NodeId::ROOT => {
                 let Some(old) = here else { continue };
                 if after.new(*id)?.is_none_or(|(new, _)| new == old) {
                     continue;
@@ -206,7 +207,12 @@ pub fn plan<B: Before>(acts: Vec<Act>, before: &B) -> Result<Plan, B::Error> {
                     let Some(from) = after.old(file.parent)? else { continue };
                     let (from, to) = (join(&from, &file.name), join(&folder, &file.name));
                     if from != to {
-                        adds.push(Op { path: to, content: file.content, mtime: file.mtime, owners: owners.clone() });
+                        adds.push(Op {
+                            path: to,
+                            content: file.content,
+                            mtime: file.mtime,
+                            owners: owners.clone(),
+                        });
                         deletes.push(Op { path: from, content: file.content, mtime: 0, owners });
                     }
                 }
@@ -258,6 +264,14 @@ impl Plan {
                 }
             }
             if !more {
+                // A folder goes only with all that was in it.
+                if fallen.contains(&true) {
+                    let asks: HashSet<usize> =
+                        self.adds.iter().chain(&self.deletes).flat_map(|op| &op.owners).copied().collect();
+                    for (i, act) in self.acts.iter().enumerate() {
+                        fallen[i] |= matches!(act, Act::Remove(_)) && !asks.contains(&i);
+                    }
+                }
                 return fallen;
             }
         }
@@ -267,7 +281,9 @@ impl Plan {
 /// Whether a refused operation will be refused for ever, by what the Hub says about it; in doubt it will not.
 pub fn is_final(said: &str) -> bool {
     let said = said.to_lowercase();
-    ["invalid", "not allowed", "forbidden", "too long", "unsupported", "reserved", "illegal"].iter().any(|w| said.contains(w))
+    ["invalid", "not allowed", "forbidden", "too long", "unsupported", "reserved", "illegal"]
+        .iter()
+        .any(|w| said.contains(w))
 }
 
 #[cfg(test)]
@@ -291,7 +307,13 @@ mod tests {
     }
 
     fn put(id: u64, parent: u64, name: &str, body: Body) -> Act {
-        Act::Put { id: NodeId(id), parent: NodeId(parent), name: Name::new(name).unwrap(), meta: meta(5), body }
+        Act::Put {
+            id: NodeId(id),
+            parent: NodeId(parent),
+            name: Name::new(name).unwrap(),
+            meta: meta(5),
+            body,
+        }
     }
 
     #[derive(Default, Clone)]
@@ -332,7 +354,8 @@ mod tests {
         fn node(&self, id: NodeId) -> Result<Option<(RemoteNode, Option<i64>)>, Infallible> {
             Ok(self.0.get(&id.0).map(|(parent, name, body)| {
                 let (parent, name) = (NodeId(*parent), Name::new(name.as_str()).unwrap());
-                let node = RemoteNode { id, parent, name, version: Version(1), meta: meta(5), body: body.clone() };
+                let node =
+                    RemoteNode { id, parent, name, version: Version(1), meta: meta(5), body: body.clone() };
                 (node, Some(5))
             }))
         }
@@ -398,7 +421,15 @@ mod tests {
             (vec![put(2, 1, "c", Body::Dir)], 2, 2),
             (vec![put(2, 1, "b", Body::Dir), put(6, 1, "a", Body::Dir)], 3, 3),
             (vec![put(3, 6, "z", f(3)), put(7, 2, "x", f(7))], 2, 0),
-            (vec![put(9, 1, "new", Body::Dir), put(10, 9, "n", f(1)), put(11, 9, "l", Body::Symlink("n".into()))], 1, 0),
+            (
+                vec![
+                    put(9, 1, "new", Body::Dir),
+                    put(10, 9, "n", f(1)),
+                    put(11, 9, "l", Body::Symlink("n".into())),
+                ],
+                1,
+                0,
+            ),
             (vec![put(3, 6, "z", f(3)), Act::Remove(NodeId(7))], 1, 1),
             (vec![put(2, 6, "a", Body::Dir), put(4, 1, "top", Body::Dir), put(3, 2, "x", f(8))], 2, 2),
         ];
@@ -411,12 +442,19 @@ mod tests {
 
     #[test]
     fn a_failed_operation_fells_only_whom_it_concerns() {
-        let acts = vec![put(2, 1, "c", Body::Dir), put(12, 2, "new", Body::File(content(1))), put(7, 6, "z", Body::File(content(8)))];
+        let acts = vec![
+            put(2, 1, "c", Body::Dir),
+            put(12, 2, "new", Body::File(content(1))),
+            put(7, 6, "z", Body::File(content(8))),
+        ];
         let plan = plan(acts, &tree()).unwrap();
         let hit = |path: &str| plan.adds.iter().find(|op| op.path == path).unwrap();
         assert_eq!(plan.fell(std::iter::once(hit("b/z"))), [false, false, true]);
         assert_eq!(plan.fell(std::iter::once(hit("c/sub/y"))), [true, true, false]);
         assert_eq!(plan.fell(std::iter::empty()), [false; 3]);
+        let acts = vec![Act::Remove(NodeId(7)), Act::Remove(NodeId(6)), put(3, 2, "x", Body::File(content(9)))];
+        let plan = super::plan(acts, &tree()).unwrap();
+        assert_eq!(plan.fell(plan.deletes.iter()), [true, true, false], "a folder goes with its files");
         assert!(is_final("Invalid path") && !is_final("internal error"));
     }
 

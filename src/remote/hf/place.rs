@@ -77,8 +77,10 @@ impl Place {
     /// # Errors
     /// `Invalid`, with how it is written.
     pub fn parse(url: &str) -> Result<Place> {
-        let rest = url.strip_prefix("hf://").ok_or_else(|| wrong(url, "an address at the Hub begins with hf://"))?;
-        let (sort, rest) = rest.split_once('/').ok_or_else(|| wrong(url, "the owner and the name are missing"))?;
+        let rest =
+            url.strip_prefix("hf://").ok_or_else(|| wrong(url, "an address at the Hub begins with hf://"))?;
+        let (sort, rest) =
+            rest.split_once('/').ok_or_else(|| wrong(url, "the owner and the name are missing"))?;
         let sort = match sort {
             "buckets" => Sort::Bucket,
             "models" => Sort::Model,
@@ -92,7 +94,8 @@ impl Place {
             _ => (rest, None),
         };
         let mut words = path.trim_end_matches('/').splitn(3, '/');
-        let (first, second, mut folder) = (words.next().unwrap_or(""), words.next(), words.next().unwrap_or("").to_owned());
+        let (first, second, mut folder) =
+            (words.next().unwrap_or(""), words.next(), words.next().unwrap_or("").to_owned());
         let id = match second {
             Some(second) if is_word(first) && is_word(second) => format!("{first}/{second}"),
             None if is_word(first) && matches!(sort, Sort::Model | Sort::Dataset) => first.to_owned(),
@@ -157,7 +160,9 @@ impl Place {
     /// The address that tells whether anything changed.
     pub fn probe(&self) -> String {
         match &self.revision {
-            Some(revision) if revision != MAIN => format!("{}/revision/{}", self.api(), encode(revision, true)),
+            Some(revision) if revision != MAIN => {
+                format!("{}/revision/{}", self.api(), encode(revision, true))
+            }
             _ => self.api(),
         }
     }
@@ -238,7 +243,10 @@ mod tests {
         assert_eq!(place("hf://models/gpt2"), want(Sort::Model, "gpt2", "main", ""));
         assert_eq!(place("hf://models/gpt2@v1.0"), want(Sort::Model, "gpt2", "v1.0", ""));
         assert_eq!(place("hf://datasets/o/n@refs/pr/1"), want(Sort::Dataset, "o/n", "refs/pr/1", ""));
-        assert_eq!(place("hf://datasets/o/n@refs%2Fpr%2F1/sub"), want(Sort::Dataset, "o/n", "refs/pr/1", "sub"));
+        assert_eq!(
+            place("hf://datasets/o/n@refs%2Fpr%2F1/sub"),
+            want(Sort::Dataset, "o/n", "refs/pr/1", "sub")
+        );
         assert_eq!(place("hf://spaces/o/n@main/a/b"), want(Sort::Space, "o/n", "main", "a/b"));
         assert_eq!(place("hf://models/o/n/sub"), want(Sort::Model, "o/n", "main", "sub"));
     }
@@ -246,9 +254,21 @@ mod tests {
     #[test]
     fn nonsense_is_refused_with_a_remedy() {
         for url in [
-            "hf:buckets/a/b", "hf://", "hf://buckets", "hf://buckets/a", "hf://buckets//b", "hf://things/a/b",
-            "hf://buckets/a/..", "hf://buckets/a/b/../c", "hf://buckets/a/b//c", "hf://models/o/n@", "hf://spaces/one",
-            "hf://models/o/n@a..b", "hf://models/o/n@a b", "hf://models/o/n/sub@v1", "hf://buckets/a b/c",
+            "hf:buckets/a/b",
+            "hf://",
+            "hf://buckets",
+            "hf://buckets/a",
+            "hf://buckets//b",
+            "hf://things/a/b",
+            "hf://buckets/a/..",
+            "hf://buckets/a/b/../c",
+            "hf://buckets/a/b//c",
+            "hf://models/o/n@",
+            "hf://spaces/one",
+            "hf://models/o/n@a..b",
+            "hf://models/o/n@a b",
+            "hf://models/o/n/sub@v1",
+            "hf://buckets/a b/c",
         ] {
             let e = Place::parse(url).expect_err(url);
             assert!(e.kind() == Kind::Invalid && e.remedy_text().is_some(), "{url}");
@@ -258,7 +278,10 @@ mod tests {
     #[test]
     fn paths_are_escaped_and_revisions_are_one_word() {
         let bucket = Place::parse("hf://buckets/me/data/sub").unwrap();
-        assert_eq!(bucket.tree("a b/ü#?%", ""), "api/buckets/me/data/tree/sub/a%20b/%C3%BC%23%3F%25?recursive=false&limit=5000");
+        assert_eq!(
+            bucket.tree("a b/ü#?%", ""),
+            "api/buckets/me/data/tree/sub/a%20b/%C3%BC%23%3F%25?recursive=false&limit=5000"
+        );
         assert_eq!(bucket.token(true), "api/buckets/me/data/xet-write-token");
         assert_eq!(bucket.path("sub/a/b"), Some("a/b"));
         assert_eq!(bucket.path("subway/a"), None);

@@ -14,6 +14,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -107,8 +108,13 @@ impl Hub {
             Ok((verdicts, ops::plan(held, &*mirror)?, index))
         })
         .await?;
-        let plan = std::sync::Arc::new(plan);
-        let (version, fates) = self.carry_out(&plan).await?;
+        let plan = Arc::new(plan);
+        let sent = self.carry_out(&plan).await;
+        if sent.is_err() {
+            // The note may have stayed, of a batch that the Hub has.
+            self.recovered.store(false, Ordering::SeqCst);
+        }
+        let (version, fates) = sent?;
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let cause = uploads.iter().find_map(|u| match u {
             Upload::Failed(e) => Some(e.again()),
@@ -120,7 +126,8 @@ impl Hub {
                 (Verdict::Waits, Upload::Failed(e)) => refusal(e),
                 (Verdict::Waits, _) => {
                     let why = cause.as_ref().map(Error::again);
-                    let why = why.unwrap_or_else(|| Error::new(Kind::Other, "another change must come first"));
+                    let why =
+                        why.unwrap_or_else(|| Error::new(Kind::Other, "another change must come first"));
                     Outcome::Retry { after: SOON, why }
                 }
                 (Verdict::Conflict, _) => Outcome::Conflict,
@@ -134,7 +141,9 @@ impl Hub {
                         _ => version,
                     };
                     let (content, receipt) = match (upload, change.op) {
-                        (Upload::Done(content, receipt), _) => (Some(content), Some(Receipt { ms, ..receipt })),
+                        (Upload::Done(content, receipt), _) => {
+                            (Some(content), Some(Receipt { ms, ..receipt }))
+                        }
                         (_, Wanted::Put { body: NewBody::Have(content), .. }) => (Some(content), None),
                         _ => (None, None),
                     };
@@ -183,7 +192,9 @@ impl Hub {
             loop {
                 let (mirror, id, parent, name) = (self.mirror.clone(), *id, *parent, name.clone());
                 let unlisted = blocking(move || match mirror.get(id)? {
-                    Some(was) if (was.parent, &was.name) != (parent, &name) => mirror.unlisted_below(id),
+                    Some(was) if id != NodeId::ROOT && (was.parent, &was.name) != (parent, &name) => {
+                        mirror.unlisted_below(id)
+                    }
                     _ => Ok(Vec::new()),
                 })
                 .await?;
@@ -221,7 +232,7 @@ impl Hub {
 
     /// Sends what a plan asks of the Hub and takes in what was done. Answers the version, and for each act
     /// why it was not done.
-    async fn carry_out(&self, plan: &std::sync::Arc<Plan>) -> Result<(Version, Vec<Fate>)> {
+    async fn carry_out(&self, plan: &Arc<Plan>) -> Result<(Version, Vec<Fate>)> {
         if !plan.adds.is_empty() || !plan.deletes.is_empty() {
             let (mirror, noted) = (self.mirror.clone(), plan.clone());
             blocking(move || mirror.intend(&noted)).await?;
@@ -309,7 +320,9 @@ impl Hub {
         }
         match self.send(&fresh, false).await {
             Ok(fates) if fates.iter().all(Option::is_none) => {}
-            Ok(_) | Err(_) => tracing::warn!("a copy that a failed move left at the Hub could not be taken back"),
+            Ok(_) | Err(_) => {
+                tracing::warn!("a copy that a failed move left at the Hub could not be taken back")
+            }
         }
     }
 
@@ -377,8 +390,10 @@ impl Hub {
         loop {
             match self.ask(&paths).await {
                 Ok(rows) => {
-                    let there: HashMap<&str, Content> =
-                        rows.iter().filter_map(|r| Some((r.path.as_str(), r.file.as_ref()?.content))).collect();
+                    let there: HashMap<&str, Content> = rows
+                        .iter()
+                        .filter_map(|r| Some((r.path.as_str(), r.file.as_ref()?.content)))
+                        .collect();
                     let done = |op: &&Op| match there.get(op.path.as_str()) {
                         Some(content) => add && *content == op.content,
                         None => !add,
@@ -413,16 +428,15 @@ impl Hub {
 
     /// Brings a batch to its end that a crash, or the end of the process, cut off.
     pub(super) async fn recover(&self) -> Result<()> {
-        let mut recovered = self.recovered.lock().await;
-        if *recovered {
+        if self.recovered.load(Ordering::SeqCst) {
             return Ok(());
         }
+        let _turn = self.turn.write().await;
         let mirror = self.mirror.clone();
         if let Some(plan) = blocking(move || mirror.intent()).await? {
-            let _turn = self.turn.write().await;
             self.finish(plan).await?;
         }
-        *recovered = true;
+        self.recovered.store(true, Ordering::SeqCst);
         Ok(())
     }
 
@@ -456,8 +470,8 @@ impl Hub {
 }
 
 /// What is to be finished of a batch that was cut off: which acts, and with which operations still. `there`
-/// says what the Hub has at the batch's paths. An act is finished if anything of it was done; one that
-/// asks nothing of the Hub is, if all that it stands on are.
+/// says what the Hub has at the batch's paths. An act is finished if anything of it was done, or if it asks
+/// nothing of the Hub; but a folder goes only with all that was in it.
 fn rest<'a>(plan: &'a Plan, there: &HashMap<&str, Content>) -> (Vec<bool>, Vec<&'a Op>, Vec<&'a Op>) {
     let mut begun = vec![false; plan.acts.len()];
     let mut asks = vec![false; plan.acts.len()];
@@ -472,17 +486,14 @@ fn rest<'a>(plan: &'a Plan, there: &HashMap<&str, Content>) -> (Vec<bool>, Vec<&
             begun[i] |= done;
         }
     }
-    let left: Vec<&Op> = plan
-        .adds
-        .iter()
-        .chain(&plan.deletes)
-        .filter(|op| op.owners.iter().any(|&i| asks[i] && !begun[i]))
-        .collect();
-    let fallen = plan.fell(left.into_iter());
-    let finish: Vec<bool> = fallen.into_iter().map(|f| !f).collect();
+    // Whose operation is done, so are begun those whom it stands on: they own it too.
+    let all = begun.iter().zip(&asks).all(|(begun, asks)| *begun || !asks);
+    let own = |(i, act): (usize, &Act)| begun[i] || (!asks[i] && (all || matches!(act, Act::Put { .. })));
+    let finish: Vec<bool> = plan.acts.iter().enumerate().map(own).collect();
     let ours = |op: &&Op| op.owners.iter().all(|&i| finish[i]);
     let adds = plan.adds.iter().filter(ours).filter(|op| there.get(op.path.as_str()) != Some(&op.content));
-    let deletes = plan.deletes.iter().filter(ours).filter(|op| there.get(op.path.as_str()) == Some(&op.content));
+    let deletes =
+        plan.deletes.iter().filter(ours).filter(|op| there.get(op.path.as_str()) == Some(&op.content));
     (finish.clone(), adds.collect(), deletes.collect())
 }
 
@@ -554,7 +565,10 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["path"], "top/a \"b\"");
         assert_eq!(json["xetHash"], "0".repeat(64));
-        assert_eq!(lines(&[&op], false, str::to_owned), "{\"path\":\"a \\\"b\\\"\",\"type\":\"deleteFile\"}\n");
+        assert_eq!(
+            lines(&[&op], false, str::to_owned),
+            "{\"path\":\"a \\\"b\\\"\",\"type\":\"deleteFile\"}\n"
+        );
     }
 
     #[test]
@@ -562,7 +576,14 @@ mod tests {
         let file = |n| Body::File(content(n));
         // 0: a folder that moves two files, 1: a file of its own, 2: a removal, 3: a mode, 4: a folder made,
         // 5: a file in that.
-        let acts = vec![put(2, 1, Body::Dir), put(3, 1, file(3)), Act::Remove(NodeId(4)), put(5, 1, file(5)), put(6, 1, Body::Dir), put(7, 6, file(7))];
+        let acts = vec![
+            put(2, 1, Body::Dir),
+            put(3, 1, file(3)),
+            Act::Remove(NodeId(4)),
+            put(5, 1, file(5)),
+            put(6, 1, Body::Dir),
+            put(7, 6, file(7)),
+        ];
         let plan = Plan {
             acts,
             adds: vec![op("new/a", 1, &[0]), op("new/b", 2, &[0]), op("x", 3, &[1]), op("made/y", 7, &[5])],
@@ -580,7 +601,10 @@ mod tests {
         half.insert("made/y", content(7));
         let (finish, adds, deletes) = rest(&plan, &half);
         assert_eq!(finish, [true, false, false, true, true, true]);
-        assert_eq!((paths(adds), paths(deletes)), (vec!["new/b".to_owned()], vec!["old/a".to_owned(), "old/b".to_owned()]));
+        assert_eq!(
+            (paths(adds), paths(deletes)),
+            (vec!["new/b".to_owned()], vec!["old/a".to_owned(), "old/b".to_owned()])
+        );
 
         // Somebody else has written to one of the old places since: that stays.
         half.insert("old/b", content(9));

@@ -155,9 +155,19 @@ mod tests {
         let hash = "0".repeat(63) + "1";
         let file = |path: &str| json!({"type":"file","path":path,"size":3,"xetHash":hash});
         let answer = vec![
-            file("top/a"), file("top/ab/c"), file("topper/a"), file("top/../x"), file("top//x"), file("top/x\0y"),
-            file(&format!("top/{}", "x".repeat(256))), file("top/"), file("top"), json!(7), json!({"type":"file","path":"top/nosize"}),
-            json!({"type":"file","path":"top/badhash","size":3,"xetHash":"xyz"}), json!({"type":"socket","path":"top/s"}),
+            file("top/a"),
+            file("top/ab/c"),
+            file("topper/a"),
+            file("top/../x"),
+            file("top//x"),
+            file("top/x\0y"),
+            file(&format!("top/{}", "x".repeat(256))),
+            file("top/"),
+            file("top"),
+            json!(7),
+            json!({"type":"file","path":"top/nosize"}),
+            json!({"type":"file","path":"top/badhash","size":3,"xetHash":"xyz"}),
+            json!({"type":"socket","path":"top/s"}),
             json!({"type":"directory","path":"top/d","uploadedAt":"2026-02-28T14:52:39.000Z"}),
             json!({"type":"file","path":"top/neg","size":-1,"xetHash":hash}),
         ];
@@ -170,11 +180,14 @@ mod tests {
     fn sizes_times_and_plain_files() {
         let place = Place::parse("hf://models/o/n").unwrap();
         let of = |v| rows(vec![v], &place, None).pop().unwrap().file.unwrap();
-        let pointer = of(json!({"type":"file","path":"m","size":134,"oid":"aa","lfs":{"size":9000,"oid":"bb"}}));
+        let pointer =
+            of(json!({"type":"file","path":"m","size":134,"oid":"aa","lfs":{"size":9000,"oid":"bb"}}));
         assert_eq!((pointer.content.size, pointer.plain), (9000, true));
         assert_eq!(pointer.content.id, plain_id("bb"));
         assert_ne!(plain_id("bb"), plain_id("aa"));
-        let small = of(json!({"type":"file","path":"m","size":5,"oid":"aa","lastCommit":{"date":"2026-02-28T14:52:39.5Z"}}));
+        let small = of(
+            json!({"type":"file","path":"m","size":5,"oid":"aa","lastCommit":{"date":"2026-02-28T14:52:39.5Z"}}),
+        );
         assert_eq!(small.uploaded, Some(1_772_290_359_500));
         let timed = of(json!({"type":"file","path":"m","size":0,"mtime":"1969-12-31T23:59:59.999Z"}));
         assert_eq!((timed.mtime, timed.content), (Some(-1), Content::EMPTY));
