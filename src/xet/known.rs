@@ -8,6 +8,7 @@
 //! Write-ahead logging keeps it whole over a crash, and hashes are compared in full before they are used.
 
 use std::{
+    collections::HashMap,
     ops::Range,
     path::Path,
     sync::{Mutex, MutexGuard},
@@ -41,9 +42,18 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS file(id BLOB PRIMARY KEY, info BLOB NOT NULL, outline BLOB) WITHOUT ROWID;
 ";
 
+/// Runs of rows by the xorb's number here and the piece.
+type Islands = HashMap<(i64, u32), Vec<(u32, Rows)>>;
+
+/// So many pieces wait in memory for what lies between their runs, at most 9 KB each.
+const ISLANDS: usize = 1024;
+
 pub(super) struct Known {
     /// Held for one look-up or one transaction.
     db: Mutex<Connection>,
+    /// A piece holds one run. Reads that run ahead of each other bring several: those that do not touch it
+    /// wait here for what lies between. Locked while `db` is.
+    islands: Mutex<Islands>,
 }
 
 impl Known {
@@ -65,7 +75,7 @@ impl Known {
                 .at(path.display())
                 .because(e)
         })?;
-        Ok(Known { db: Mutex::new(db) })
+        Ok(Known { db: Mutex::new(db), islands: Mutex::default() })
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
@@ -81,7 +91,11 @@ impl Known {
     /// Keeps the chunks of a xorb from `first` on. The remote must have the xorb.
     pub fn add(&self, xorb: &MerkleHash, first: u32, new: &[(MerkleHash, u32)]) {
         let mut db = self.db();
-        quiet(add(&mut db, xorb, first, new));
+        let mut islands = self.islands.lock().unwrap_or_else(|e| e.into_inner());
+        if islands.len() > ISLANDS {
+            islands.clear();
+        }
+        quiet(add(&mut db, &mut islands, xorb, first, new));
     }
 
     /// Where these chunks are, as many of them from the first as lie in a row: `(xorb, index, how many)`.
@@ -239,6 +253,7 @@ fn find(db: &Connection, hashes: &[MerkleHash]) -> rusqlite::Result<Option<(Merk
 
 fn add(
     db: &mut Connection,
+    islands: &mut Islands,
     xorb: &MerkleHash,
     first: u32,
     new: &[(MerkleHash, u32)],
@@ -250,9 +265,12 @@ fn add(
     while done < new.len() {
         let at = first + done as u32;
         let n = ((PIECE - at % PIECE) as usize).min(new.len() - done);
-        let mut part = (at, new[done..done + n].to_vec());
-        if let Some(old) = piece(&tx, id, at / PIECE)? {
-            part = join(old, part);
+        let mut runs = islands.remove(&(id, at / PIECE)).unwrap_or_default();
+        runs.extend(piece(&tx, id, at / PIECE)?);
+        runs.push((at, new[done..done + n].to_vec()));
+        let (part, apart) = join(runs);
+        if !apart.is_empty() {
+            islands.insert((id, at / PIECE), apart);
         }
         tx.prepare_cached("INSERT OR REPLACE INTO piece VALUES(?, ?, ?, ?)")?.execute(params![
             id,
@@ -272,18 +290,21 @@ fn add(
     tx.commit()
 }
 
-/// Two runs of rows of one piece as one where they touch; else the longer.
-fn join(a: (u32, Rows), b: (u32, Rows)) -> (u32, Rows) {
-    let (mut lo, hi) = if a.0 <= b.0 { (a, b) } else { (b, a) };
-    let overlap = (lo.0 as usize + lo.1.len()).checked_sub(hi.0 as usize);
-    match overlap {
-        Some(overlap) => {
-            lo.1.extend_from_slice(hi.1.get(overlap..).unwrap_or_default());
-            lo
+/// Runs of rows of one piece as one where they touch: the longest, and the others.
+fn join(mut runs: Vec<(u32, Rows)>) -> ((u32, Rows), Vec<(u32, Rows)>) {
+    runs.sort_by_key(|run| run.0);
+    let mut apart: Vec<(u32, Rows)> = Vec::with_capacity(runs.len());
+    for run in runs {
+        match apart.last_mut() {
+            Some(last) if last.0 as usize + last.1.len() >= run.0 as usize => {
+                let overlap = last.0 as usize + last.1.len() - run.0 as usize;
+                last.1.extend_from_slice(run.1.get(overlap..).unwrap_or_default());
+            }
+            _ => apart.push(run),
         }
-        None if lo.1.len() >= hi.1.len() => lo,
-        None => hi,
     }
+    let longest = (0..apart.len()).max_by_key(|&i| apart[i].1.len()).map(|i| apart.swap_remove(i));
+    (longest.unwrap_or_default(), apart)
 }
 
 #[cfg(test)]
@@ -340,6 +361,19 @@ mod tests {
         assert_eq!(known.matches(&xorb(2), 290, &ask), 310);
         assert_eq!(known.matches(&xorb(1), 290, &ask), 10);
         assert_eq!(known.matches(&xorb(1), 291, &ask), 0);
+    }
+
+    #[test]
+    fn what_comes_in_any_order_is_whole_when_all_has_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let known = Known::open(dir.path()).unwrap();
+        let rows: Rows = (0..600).map(row).collect();
+        for first in [40, 0, 80, 300, 20, 560, 60, 100, 580, 200] {
+            known.add(&xorb(1), first, &rows[first as usize..first as usize + 20]);
+        }
+        assert_eq!(known.rows(&xorb(1), 0..120), Some(rows[..120].to_vec()));
+        assert_eq!(known.rows(&xorb(1), 560..600), Some(rows[560..].to_vec()));
+        assert_eq!(known.rows(&xorb(1), 0..121), None);
     }
 
     #[test]

@@ -25,6 +25,8 @@ fn a_refused_operation_inside_a_200_is_tried_again_and_only_that_one() {
     for name in ["a", "b", "c"] {
         std::fs::write(m.mnt().join(name), name).unwrap();
     }
+    // All are due by then, so they go in one batch.
+    std::thread::sleep(Duration::from_secs(3));
     m.ok(&["resume"]);
     wait_for("the two that were taken", || hub.tree(kit::BUCKET).len() == 2);
     assert!(!hub.tree(kit::BUCKET).contains_key("b"));
@@ -98,6 +100,8 @@ fn a_lost_answer_is_found_out_after_a_kill_too() {
         m.ok(&["pause"]);
         std::fs::write(m.mnt().join("edited"), "after").unwrap();
         std::fs::rename(m.mnt().join("old"), m.mnt().join("new")).unwrap();
+        // All is due by then, so it goes in one batch.
+        std::thread::sleep(Duration::from_secs(3));
         // After the additions, or after the deletions too.
         hub.fault(Fault::new(Act::Lose).on("POST", "/batch").after(calls_first));
         hub.fault(Fault::new(status(503, None)).on("POST", "/paths-info").after(1));
@@ -153,10 +157,11 @@ fn offline_it_reads_what_is_here_mounts_and_sends_later() {
     hub.fault(Fault::new(Act::Drop));
     std::fs::write(m.mnt().join("made offline"), "x").unwrap();
     wait_for("the drive to notice", || m.drive()["state"] == "offline");
+    assert!(std::fs::read(m.mnt().join("read")).unwrap() == bytes);
     // A clean end while nothing answers keeps what waits.
     m.unmount();
     m.mount();
-    assert!(std::fs::read(m.mnt().join("read")).unwrap() == bytes);
+    assert_eq!(kit::names(&m.mnt()), ["made offline", "read"]);
     assert_eq!(std::fs::read(m.mnt().join("made offline")).unwrap(), b"x");
     std::fs::rename(m.mnt().join("read"), m.mnt().join("renamed")).unwrap();
     assert!(!m.lacuna(&["flush"]).status.success());

@@ -19,9 +19,14 @@ fn nobody(hub: &lacuna_test_hub::Hub) -> Machine {
 #[test]
 fn a_token_is_checked_kept_and_forgotten() {
     let hub = kit::hub();
-    let m = nobody(&hub);
+    // Who is not signed in may read what is public, and is told that what is not there may be hidden.
+    let m = Machine::unmounted("hf://buckets/ada/hidden")
+        .env("HF_ENDPOINT", hub.endpoint())
+        .env("HF_TOKEN", "")
+        .env("HF_HOME", "/nonexistent");
     let out = m.try_mount();
     assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("lacuna login hf"));
+    let m = nobody(&hub);
 
     let out = m.lacuna(&["login", "hf", "--token", "hf_wrong"]);
     assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("settings/tokens"));

@@ -12,6 +12,7 @@ mod model;
 #[path = "../model/ops.rs"]
 mod ops;
 mod promises;
+mod real;
 mod repos;
 #[path = "../model/tree.rs"]
 mod tree;

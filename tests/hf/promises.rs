@@ -204,8 +204,7 @@ fn what_both_made_or_one_removed_is_kept() {
     hub.put_file(kit::BUCKET, "new.txt", "theirs").unwrap();
     hub.delete_file(kit::BUCKET, "edited").unwrap();
     m.ok(&["resume"]);
-    wait_for("all versions", || hub.tree(kit::BUCKET).len() == 3);
-    kit::flush_at_last(&m);
+    wait_for("all versions", || hub.tree(kit::BUCKET).len() == 3 && m.drive()["pending"]["files"] == 0);
     let there = kit::at_hub(&hub);
     assert_eq!(there["edited"], b"edited here");
     assert_eq!(there["new.txt"], b"theirs");

@@ -452,7 +452,8 @@ mod tests {
         assert_eq!(plan.fell(std::iter::once(hit("b/z"))), [false, false, true]);
         assert_eq!(plan.fell(std::iter::once(hit("c/sub/y"))), [true, true, false]);
         assert_eq!(plan.fell(std::iter::empty()), [false; 3]);
-        let acts = vec![Act::Remove(NodeId(7)), Act::Remove(NodeId(6)), put(3, 2, "x", Body::File(content(9)))];
+        let acts =
+            vec![Act::Remove(NodeId(7)), Act::Remove(NodeId(6)), put(3, 2, "x", Body::File(content(9)))];
         let plan = super::plan(acts, &tree()).unwrap();
         assert_eq!(plan.fell(plan.deletes.iter()), [true, true, false], "a folder goes with its files");
         assert!(is_final("Invalid path") && !is_final("internal error"));
