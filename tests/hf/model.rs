@@ -54,7 +54,7 @@ fn fsx_finds_nothing() {
 fn fsx_finds_nothing_through_the_hub() {
     let hub = kit::hub();
     let m = kit::machine(&hub);
-    let (mut fsx, file) = start_fsx(&m.mnt(), 7, 1_000, "").unwrap();
+    let (mut fsx, file) = start_fsx(&m.mnt(), 7, 400, "").unwrap();
     let pid = fsx.child.id().to_string();
     let signal = |name: &str| {
         let _ = Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status();

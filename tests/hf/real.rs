@@ -30,7 +30,8 @@ fn the_real_hub_is_as_we_believe() {
     let after = a.moved();
     println!("an edit and a rename: {} up, {} down", after.0 - before.0, after.1 - before.1);
     wait_for("the other machine to see it", || {
-        std::fs::read(b.mnt().join("moved/file")).is_ok_and(|read| read == bytes) && !b.mnt().join("dir").exists()
+        std::fs::read(b.mnt().join("moved/file")).is_ok_and(|read| read == bytes)
+            && !b.mnt().join("dir").exists()
     });
     assert_eq!(std::fs::read(b.mnt().join("moved/sub/ü #1%")).unwrap(), b"small");
     std::fs::remove_dir_all(a.mnt().join("moved")).unwrap();

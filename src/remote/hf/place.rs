@@ -118,7 +118,7 @@ impl Place {
                 Some(revision)
             }
         };
-        let folder = folder.trim_matches('/').to_owned();
+        let folder = folder.trim_end_matches('/').to_owned();
         if folder.split('/').any(|part| !folder.is_empty() && Name::new(part).is_err()) {
             return Err(wrong(url, format!("'{folder}' is no folder")));
         }
