@@ -1,10 +1,11 @@
-//! The project's commands: `cargo xtask run`, `cargo xtask test`, `cargo xtask cross`.
+//! The project's commands: `cargo xtask run`, `cargo xtask test`, `cargo xtask hub`, `cargo xtask cross`.
 //!
 //! They ask nothing of the machine but Rust (with a C compiler, as every Rust has): what else is
 //! missing they install, or say what it is.
 
 mod args;
 mod cross;
+mod hub;
 mod licences;
 mod packages;
 mod progress;
@@ -23,6 +24,7 @@ Usage: cargo xtask COMMAND
 Commands:
   run     Build Lacuna and mount a drive on this machine until Ctrl-C
   test    Install what the tests need and run all of them
+  hub     Start the test Hub, for other clients of the Hugging Face Hub
   cross   Test for Windows under Wine and type-check for macOS (a part of `test`)
 
 `cargo xtask COMMAND --help` tells more.";
@@ -35,9 +37,11 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "run" if wants_help => help(run::HELP),
         "test" if wants_help => help(test::HELP),
+        "hub" if wants_help => help(hub::HELP),
         "cross" if wants_help => help(cross::HELP),
         "run" => run::main(&rest),
         "test" => test::main(&rest),
+        "hub" => hub::main(&rest),
         "cross" => cross::main(&rest),
         "help" | "--help" | "-h" => help(HELP),
         other => {

@@ -42,6 +42,7 @@ pub const TESTS: &[Package] = &[
     package("acl", "telling which access lists are not supported", &["getfacl", "setfacl"]),
     package("attr", "telling which attributes are not supported", &["getfattr", "setfattr"]),
     package("passwd", "the user that pjdfstest acts as", &["useradd"]),
+    package("python3-venv", "the Hub's official client, tried against the tests' Hub", &[]),
 ];
 
 /// What `cargo xtask cross` uses, besides a compiler with the other systems' standard libraries.

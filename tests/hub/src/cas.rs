@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use axum::{
     Json,
     body::Body,
-    http::{HeaderMap, Request, Response, StatusCode, header},
+    http::{HeaderMap, Method, Request, Response, StatusCode, header},
     response::IntoResponse,
 };
 use tokio::net::TcpListener;
@@ -78,11 +78,13 @@ impl Cas {
         for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::AUTHORIZATION] {
             headers.remove(name);
         }
-        let request = self
-            .http
-            .request(parts.method, format!("{}{target}", self.upstream))
-            .headers(headers)
-            .body(reqwest::Body::wrap_stream(body.into_data_stream()));
+        // An empty stream would make a chunked body of a request that has none.
+        let bodiless = matches!(parts.method, Method::GET | Method::HEAD);
+        let mut request =
+            self.http.request(parts.method, format!("{}{target}", self.upstream)).headers(headers);
+        if !bodiless {
+            request = request.body(reqwest::Body::wrap_stream(body.into_data_stream()));
+        }
         match request.send().await {
             Err(e) => answers::error(StatusCode::BAD_GATEWAY, None, &format!("the CAS does not answer: {e}")),
             Ok(answer) => {

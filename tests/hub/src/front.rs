@@ -25,6 +25,9 @@ use crate::{
 /// Bodies are paced in pieces of this size.
 const PIECE: usize = 16 << 10;
 
+/// Between the last bytes before a break and the break.
+const FLUSH: Duration = Duration::from_millis(100);
+
 /// The paths that a batch has to fail, with the reason; put among a request's extensions.
 #[derive(Clone, Debug)]
 pub struct FailPaths(pub Vec<String>, pub String);
@@ -281,11 +284,19 @@ fn metered(
         };
         stream::iter(out)
     });
-    cut_off.inspect(move |piece| {
+    cut_off.then(wait_to_break).inspect(move |piece| {
         if let Ok(piece) = piece {
             count(piece.len() as u64);
         }
     })
+}
+
+/// Lets what came before a break get to the client: a connection that breaks at once takes its buffer with it.
+async fn wait_to_break(piece: Result<Bytes, axum::Error>) -> Result<Bytes, axum::Error> {
+    if piece.is_err() {
+        sleep(FLUSH).await;
+    }
+    piece
 }
 
 fn split(mut data: Bytes) -> impl Iterator<Item = Bytes> {

@@ -432,7 +432,7 @@ async fn start(port: u16, folder: &Path) -> Result<Arc<World>> {
     tokio::spawn(front::serve(listener, move |request| {
         let world = Arc::clone(&hub);
         async move {
-            let route = Route::parse(request.uri().path());
+            let route = Route::parse(request.uri().path()).filter(|route| !matches!(route, Route::Blob(_)));
             let name = route.as_ref().map_or_else(|| "/{unknown}".to_owned(), Route::name);
             let name = format!("{} {name}", request.method());
             // The control route must work whatever was set by it, and is not counted.
@@ -447,8 +447,15 @@ async fn start(port: u16, folder: &Path) -> Result<Arc<World>> {
     tokio::spawn(front::serve(contents, move |request| {
         let world = Arc::clone(&hub);
         async move {
-            let name = cas_route(request.method().as_str(), request.uri().path());
-            Arc::clone(&world.front).pass(name, request, |request| cas::answer(world, request)).await
+            let (method, path) = (request.method().as_str(), request.uri().path());
+            let front = Arc::clone(&world.front);
+            // The addresses that resolving redirects to are not the Hub's: clients tell by that what to follow.
+            if let Some(route @ Route::Blob(_)) = Route::parse(path) {
+                let name = format!("{method} {}", route.name());
+                return front.pass(name, request, |request| api::answer(world, Some(route), request)).await;
+            }
+            let name = cas_route(method, path);
+            front.pass(name, request, |request| cas::answer(world, request)).await
         }
     }));
     Ok(world)

@@ -37,7 +37,7 @@ pub enum Route {
     RepoToken(Kind, String, String, bool),
     /// `/[datasets/|spaces/]{id}/resolve/{revision}/{path}`
     RepoResolve(Kind, String, String, String),
-    /// `/_blobs/{ticket}`: where resolving redirects to
+    /// `/_blobs/{ticket}`, at the address of the CAS: where resolving redirects to
     Blob(String),
     /// `/_test/{…}`
     Test(String),

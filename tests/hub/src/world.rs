@@ -222,7 +222,7 @@ impl State {
             .ok_or_else(|| if caller.is_none() { answers::unauthorized() } else { answers::no_repo() })
     }
 
-    /// A new address for a blob, below the endpoint, that looks signed.
+    /// A new address for a blob, below that of the CAS, that looks signed.
     pub fn ticket(&mut self, blob: Blob, now: u64) -> String {
         let ticket = format!("{:032x}", rand::random::<u128>());
         let signature = format!("{:032x}", rand::random::<u128>());

@@ -82,11 +82,14 @@ pub fn create(world: &World, asked: &Asked, id: &str, creation: Creation) -> Ans
     let private = creation.private.unwrap_or(creation.visibility.as_deref() == Some("private"));
     let at = world.clock.tick();
     let mut state = world.state();
+    let url = format!("{}/buckets/{id}", world.endpoint);
     if state.buckets.contains_key(&id) {
-        return Err(answers::error(StatusCode::CONFLICT, None, "You already created this bucket"));
+        // The official client, told that the bucket may exist, reads the address from the refusal.
+        let body = json!({ "error": "You already created this bucket", "url": url });
+        return Err((StatusCode::CONFLICT, Json(body)).into_response());
     }
     state.buckets.insert(id.clone(), Bucket::new(private, at));
-    Ok(Json(json!({ "url": format!("{}/buckets/{id}", world.endpoint), "id": id })).into_response())
+    Ok(Json(json!({ "url": url, "id": id })).into_response())
 }
 
 pub fn info(world: &World, asked: &Asked, id: &str) -> Answer {

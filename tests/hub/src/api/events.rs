@@ -29,7 +29,7 @@ fn cursor(bucket: &Bucket, number: u64) -> String {
 
 /// What a stream does first.
 #[derive(Debug, PartialEq, Eq)]
-enum From {
+enum Start {
     /// Tells all that is after this batch.
     After(u64),
     /// Says that it can't, for what it would have to tell is forgotten.
@@ -37,7 +37,7 @@ enum From {
 }
 
 /// Where a request resumes; `Err` if the point makes no sense.
-fn resume(bucket: &Bucket, cursor: Option<&str>, since: Option<&str>) -> Result<From, ()> {
+fn resume(bucket: &Bucket, cursor: Option<&str>, since: Option<&str>) -> Result<Start, ()> {
     if let Some(cursor) = cursor {
         let point = tree::unseal(cursor).ok_or(())?;
         let (created, number) = point.split_once(':').ok_or(())?;
@@ -45,17 +45,17 @@ fn resume(bucket: &Bucket, cursor: Option<&str>, since: Option<&str>) -> Result<
         if created != bucket.created_at.to_string() || number > bucket.last {
             return Err(());
         }
-        return Ok(if number < bucket.forgotten.0 { From::Reset } else { From::After(number) });
+        return Ok(if number < bucket.forgotten.0 { Start::Reset } else { Start::After(number) });
     }
     if let Some(since) = since {
         let since = clock::parse(since).ok_or(())?;
         if since < bucket.forgotten.1 {
-            return Ok(From::Reset);
+            return Ok(Start::Reset);
         }
         let before = bucket.log.iter().take_while(|changes| changes.at <= since).last();
-        return Ok(From::After(before.map_or(bucket.forgotten.0, |changes| changes.number)));
+        return Ok(Start::After(before.map_or(bucket.forgotten.0, |changes| changes.number)));
     }
-    Ok(From::After(bucket.last))
+    Ok(Start::After(bucket.last))
 }
 
 fn changes(bucket: &Bucket, changes: &Changes) -> Event {
@@ -142,10 +142,9 @@ impl Stream {
         json!({ "cursor": point })
     }
 
-    async fn run(mut self, from: From) -> Option<()> {
+    async fn run(mut self, from: Start) -> Option<()> {
         let reset = event("reset", &json!({ "reason": "the resume point is too old" }));
-        let From::After(mut after) = from else { return self.tell(reset).await };
-        self.reconnect.mark_unchanged();
+        let Start::After(mut after) = from else { return self.tell(reset).await };
         let mut ready = false;
         loop {
             self.follow.mark_unchanged();
