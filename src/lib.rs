@@ -20,7 +20,8 @@
 //!    dirty ranges; new chunks go up in xorbs, the file's list of segments in a shard ([`xet`]).
 //! 5. **announce**: the new content's id is journaled, so that a lost answer is recognised.
 //! 6. **commit**: [`remote::store`] puts the next object of the commit log, if it does not exist, saying
-//!    "this node has this content, if it still was at that version".
+//!    "this node has this content, if it still was at that version". [`remote::hf`] asks what the Hub has, and
+//!    then sends a batch.
 //! 7. **settle**: the tree notes the version, the staged file's base becomes the new content, and what was
 //!    written since the freeze stays dirty.
 //!
@@ -44,13 +45,14 @@
 //! mounts; the command line and the desktop app talk to it through [`control`] alike. [`monitor`] is what
 //! a drive shows of itself: offline, paused, problems, receipts; [`activity`] what it saved lately; [`news`]
 //! tells those who look that there is something new to see. [`cache`] says what of fetched bytes goes when
-//! they are too many, [`policy`] how fast bytes may move.
+//! they are too many, [`policy`] how fast bytes may move. [`account`] knows who is signed in where.
 //!
 //! The engine reads no environment, prints nothing and opens no window.
 #![warn(missing_docs)]
 #![deny(unused_must_use)]
 #![deny(unsafe_code)]
 
+pub mod account;
 pub mod activity;
 pub mod agent;
 pub mod cache;

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::DriveConfig,
-    control::api::{DriveStatus, FileInfo, Listing, Save},
+    control::api::{DriveStatus, FileInfo, Found, Listing, Save},
     error::Result,
     node::Time,
     policy::Bandwidth,
@@ -69,4 +69,6 @@ pub trait Held: Send + Sync + 'static {
 pub trait Holder: Send + Sync + 'static {
     /// Returns when the drive is mounted and answers.
     async fn hold(&self, wanted: Wanted) -> Result<Arc<dyn Held>>;
+    /// Looks what is at a remote's URL, without mounting it.
+    async fn probe(&self, url: &str) -> Result<Found>;
 }

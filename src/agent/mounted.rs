@@ -7,15 +7,20 @@ use tokio::sync::watch;
 
 use super::held::{Held, Holder, Wanted};
 use crate::{
-    control::api::{DriveStatus, FileInfo, Listing, Save},
+    control::api::{DriveStatus, FileInfo, Found, Listing, Save},
     drive::{Drive, Options},
     error::Result,
     mount::{self, MountOptions, Mounted},
     node::Time,
+    remote::{self, hf::Access},
 };
 
 /// Opens drives and mounts them in this system's way.
-pub struct Mounter;
+#[derive(Default)]
+pub struct Mounter {
+    /// For `hf://`: which Hub, and who asks.
+    pub hub: Access,
+}
 
 struct MountedDrive {
     drive: Arc<Drive>,
@@ -28,11 +33,12 @@ impl Holder for Mounter {
         let config = wanted.drive;
         let at = Path::new(&config.mountpoint).to_owned();
         let mut options = Options::new(&config.name, &config.url, &at, &wanted.state_dir);
-        options.read_only = config.read_only;
+        options.read_only = config.read_only || !remote::can_write(&config.url);
         options.cache_limit = config.cache_limit;
         options.bandwidth = wanted.bandwidth;
+        options.hub = self.hub.clone();
+        let mount_options = MountOptions { name: config.name.clone(), read_only: options.read_only };
         let drive = Drive::open(options).await?;
-        let mount_options = MountOptions { name: config.name.clone(), read_only: config.read_only };
         let vfs = drive.vfs();
         let runtime = tokio::runtime::Handle::current();
         match crate::read::blocking(move || mount::mount(vfs, &at, &mount_options, runtime)).await {
@@ -42,6 +48,10 @@ impl Holder for Mounter {
                 Err(e)
             }
         }
+    }
+
+    async fn probe(&self, url: &str) -> Result<Found> {
+        remote::probe(url, &self.hub).await
     }
 }
 

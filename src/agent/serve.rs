@@ -101,7 +101,7 @@ impl Service for Door {
             Request::Retry { drive } => agent.retry(Which::from(&drive)).await.map(|()| Reply::Done),
             Request::Probe { url } => {
                 absolute(&url)?;
-                let found = remote::probe(&url).await?;
+                let found = agent.holder.probe(&url).await?;
                 let name = agent.free_name(&agent.table(), &url);
                 Ok(Reply::Probed { found, name })
             }

@@ -28,7 +28,8 @@ pub async fn run(home: Home, args: Args) -> Done {
         platform::leave_terminal();
     }
     log::start(&home, &args.log, !args.detached)?;
-    hold(home, wire::holder(), None).await
+    let holder = wire::holder(&home);
+    hold(home, holder, None).await
 }
 
 /// Is the agent until it is asked to end, and says what still waits.

@@ -20,6 +20,7 @@ mod history;
 mod home;
 mod info;
 mod log;
+mod login;
 mod man;
 mod mount;
 mod pause;
@@ -79,6 +80,10 @@ enum Command {
     Doctor(doctor::Args),
     /// Make or check a bucket in a folder
     Store(store::Args),
+    /// Sign in at a service that has remotes
+    Login(login::LoginArgs),
+    /// Forget a sign-in
+    Logout(login::LogoutArgs),
     /// Run the process that holds the drives (`mount` starts it by itself)
     Agent(agent::Args),
     /// Print a completion script for a shell
@@ -158,6 +163,8 @@ fn run(args: Args) -> Done {
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Store(args) => in_runtime(store::run(args)),
+        Command::Login(args) => in_runtime(login::login(home()?, args)),
+        Command::Logout(args) => login::logout(&home()?, &args),
         Command::Mount(args) => in_runtime(mount::run(home()?, args)),
         Command::Unmount(args) => in_runtime(unmount::run(home()?, args)),
         Command::Status(args) => in_runtime(status::run(home()?, args)),

@@ -16,17 +16,20 @@ use lacuna::{
     },
     error::{Error, Kind, Result},
     platform, policy,
+    remote::hf,
 };
 use tokio::time::{Instant, sleep};
 
 use super::{Done, format, log, say, wire};
 
 #[derive(clap::Args)]
-#[command(after_long_help = "Example:\n  lacuna mount store:/srv/bucket ~/Lacuna\n\n\
-    REMOTE is store:FOLDER, a bucket in a folder; `lacuna store init FOLDER` makes one.\n\
+#[command(after_long_help = "Examples:\n  lacuna mount store:/srv/bucket ~/Lacuna\n  \
+    lacuna mount hf://buckets/OWNER/NAME ~/Lacuna\n  lacuna mount hf://datasets/OWNER/NAME@REVISION ~/data\n\n\
+    REMOTE is store:FOLDER, a bucket in a folder (`lacuna store init FOLDER` makes one), or of the Hugging Face Hub\n\
+    hf://buckets/OWNER/NAME[/folder], or to read hf://models|datasets|spaces/OWNER/NAME[@REVISION][/folder].\n\
     The drive stays mounted when the terminal is closed. After the agent starts again, it is mounted again.")]
 pub struct Args {
-    /// What to mount, such as store:/srv/bucket
+    /// What to mount, such as store:/srv/bucket or hf://buckets/OWNER/NAME
     remote: String,
     /// An empty folder to show it in
     mountpoint: PathBuf,
@@ -76,7 +79,8 @@ pub async fn run(home: Home, args: Args) -> Done {
             },
         };
         log::start(&home, "lacuna=info,warn", false)?;
-        return super::agent::hold(home, wire::holder(), Some(first)).await;
+        let holder = wire::holder(&home);
+        return super::agent::hold(home, holder, Some(first)).await;
     }
     let mountpoint = mountpoint
         .to_str()
@@ -108,7 +112,11 @@ pub async fn run(home: Home, args: Args) -> Done {
                 client.ask(Request::CacheLimit { drive: name.clone(), bytes }).await?;
             }
             let how = if already { "is mounted already" } else { "is mounted" };
-            say(&format!("{url} {how} at {}, as '{name}'.", args.mountpoint.display()))
+            say(&format!("{url} {how} at {}, as '{name}'.", args.mountpoint.display()))?;
+            match hf::limits(&url) {
+                Some(limits) => say(limits),
+                None => Ok(()),
+            }
         }
         Ok(other) => Err(unexpected(&other).into()),
         Err(e) => {
@@ -132,6 +140,10 @@ fn absolute_url(remote: &str) -> Result<String> {
         return Err(Error::new(Kind::Invalid, format!("'{remote}' is no remote"))
             .remedy("write what it is before the colon, such as store:/srv/bucket for a folder"));
     };
+    if scheme == "hf" {
+        // Said here, before an agent is started for nothing.
+        return hf::check(remote).map(|()| remote.trim_end_matches('/').to_owned());
+    }
     if scheme != "store" {
         return Ok(remote.to_owned());
     }
@@ -217,7 +229,8 @@ mod tests {
             absolute_url("store:src/new").unwrap(),
             format!("store:{}", real.join("src/new").display())
         );
-        assert_eq!(absolute_url("hf://buckets/a/b").unwrap(), "hf://buckets/a/b");
+        assert_eq!(absolute_url("hf://buckets/a/b/").unwrap(), "hf://buckets/a/b");
+        assert_eq!(absolute_url("hf://bucket/a/b").unwrap_err().kind(), Kind::Invalid);
         assert_eq!(absolute_url("/srv/bucket").unwrap_err().kind(), Kind::Invalid);
         assert_eq!(absolute_url("store:").unwrap_err().kind(), Kind::Invalid);
     }

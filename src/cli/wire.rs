@@ -1,16 +1,45 @@
-//! What the command line wires together: the agent's drives and the buckets' housekeeping.
+//! What the command line wires together: the agent's drives, the buckets' housekeeping, who is signed in.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use lacuna::{
+    account::{Account, Keychain},
     agent::{Holder, Mounter},
+    config::Home,
     error::{Error, Kind, Result},
-    remote::store,
+    remote::{
+        hf::{self, Access},
+        store,
+    },
 };
 
 /// What the agent mounts with.
-pub fn holder() -> Arc<dyn Holder> {
-    Arc::new(Mounter)
+pub fn holder(home: &Home) -> Arc<dyn Holder> {
+    Arc::new(Mounter { hub: Access { endpoint: hub_endpoint(), tokens: Arc::new(hub_account(home)) } })
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// The Hub's address: `HF_ENDPOINT`, or Hugging Face's own.
+pub fn hub_endpoint() -> String {
+    variable("HF_ENDPOINT").unwrap_or_else(|| hf::ENDPOINT.to_owned())
+}
+
+/// Who is signed in at the Hub: `HF_TOKEN`, `lacuna login hf`, or the Hugging Face command line, whose file is where
+/// `HF_TOKEN_PATH`, `HF_HOME`, `XDG_CACHE_HOME` or the home folder say.
+pub fn hub_account(home: &Home) -> Account {
+    let folder = variable("HF_HOME").map(PathBuf::from).or_else(|| {
+        let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(directories::BaseDirs::new()?.home_dir().join(".cache")));
+        Some(cache?.join("huggingface"))
+    });
+    let theirs = variable("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(folder?.join("token")));
+    Account::new(&home.config, Arc::new(Keychain), variable("HF_TOKEN"), theirs)
 }
 
 fn url(path: &Path) -> Result<&str> {

@@ -55,6 +55,8 @@ pub struct Options {
     pub cache_limit: Option<u64>,
     /// How fast bytes may move; shared with other drives (no limit by default).
     pub bandwidth: Arc<Bandwidth>,
+    /// For `hf://`: which Hub, and who asks (Hugging Face's own, nobody).
+    pub hub: remote::hf::Access,
 }
 
 impl Options {
@@ -71,6 +73,7 @@ impl Options {
             poll: Duration::from_secs(5),
             cache_limit: Some(cache::DEFAULT_LIMIT),
             bandwidth: Arc::default(),
+            hub: remote::hf::Access::default(),
         }
     }
 }
@@ -97,6 +100,7 @@ impl Drive {
             poll: options.poll,
             read_only: options.read_only,
             bandwidth: options.bandwidth.clone(),
+            hub: options.hub.clone(),
         };
         let remote = remote::open(&options.url, remote_options).await.map_err(about)?;
         Self::with_remote(options, remote).await

@@ -29,6 +29,23 @@ pub fn private_dir(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// Replaces a file by a new one that only this user may read, in one step, durably.
+pub fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    // One that a crash left may be open to others.
+    match fs::remove_file(&beside) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut new = fs::File::options().write(true).create_new(true).mode(0o600).open(&beside)?;
+    new.write_all(content)?;
+    new.sync_all()?;
+    fs::rename(&beside, file)?;
+    file.parent().map_or(Ok(()), sync_dir)
+}
+
 /// Makes the names in a folder durable.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     fs::File::open(dir)?.sync_all()

@@ -31,6 +31,17 @@ pub fn private_dir(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)
 }
 
+/// Replaces a file by a new one; in a user's folders it is private by inheritance.
+pub fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
+    use std::io::Write;
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    let mut new = fs::File::create(&beside)?;
+    new.write_all(content)?;
+    new.sync_all()?;
+    fs::rename(&beside, file)
+}
+
 /// NTFS journals its names; there is nothing to ask for.
 pub fn sync_dir(_: &Path) -> io::Result<()> {
     Ok(())

@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub mod fault;
+pub mod hf;
 pub mod store;
 
 /// The version of a node at the remote: equal versions, equal nodes. For a `store:` the number of the
@@ -258,6 +259,13 @@ pub struct Options {
     pub read_only: bool,
     /// Every object's bytes take their turn here, up before they are sent and down before they are handed on.
     pub bandwidth: Arc<Bandwidth>,
+    /// For `hf://`: which Hub, and who asks.
+    pub hub: hf::Access,
+}
+
+/// Whether a remote of this URL can be written at all; if not, its drive is a read-only one.
+pub fn can_write(url: &str) -> bool {
+    !url.starts_with("hf:") || hf::can_write(url)
 }
 
 /// Opens a remote by its URL.
@@ -267,17 +275,19 @@ pub struct Options {
 pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Remote>> {
     match scheme(url)? {
         Scheme::Store => Ok(store::open(url, options).await?),
+        Scheme::Hub => Ok(hf::open(url, options).await?),
     }
 }
 
-/// Looks what is at a URL, and changes nothing there that stays.
+/// Looks what is at a URL, and changes nothing there that stays. `hub`: for `hf://`.
 ///
 /// # Errors
-/// `Invalid` for a URL of no known kind, or if there is something else than a remote; `NewerFormat`, `Damaged`,
-/// `Offline`.
-pub async fn probe(url: &str) -> Result<Found> {
+/// `Invalid` for a URL of no known kind, or if there is something else than a remote; `NotFound`, `Denied`,
+/// `NewerFormat`, `Damaged`, `Offline`.
+pub async fn probe(url: &str, hub: &hf::Access) -> Result<Found> {
     match scheme(url)? {
         Scheme::Store => store::probe(url).await,
+        Scheme::Hub => hf::probe(url, hub).await,
     }
 }
 
@@ -288,20 +298,25 @@ pub async fn probe(url: &str) -> Result<Found> {
 pub async fn init(url: &str) -> Result<()> {
     match scheme(url)? {
         Scheme::Store => store::init(url).await.map(drop),
+        Scheme::Hub => Err(Error::new(Kind::Invalid, "buckets of the Hub are not made from here")
+            .remedy("make it at the Hub, on its page or by its own command line")
+            .at(url)),
     }
 }
 
 /// The kinds of remote that there are.
 enum Scheme {
     Store,
+    Hub,
 }
 
 fn scheme(url: &str) -> Result<Scheme> {
     match url.split_once(':') {
         Some(("store", _)) => Ok(Scheme::Store),
+        Some(("hf", _)) => Ok(Scheme::Hub),
         Some((scheme, _)) => {
             Err(Error::new(Kind::Invalid, format!("{scheme}: is no kind of remote that Lacuna knows"))
-                .remedy("use store:/path/of/a/bucket")
+                .remedy("use store:/path/of/a/bucket or hf://buckets/OWNER/NAME")
                 .at(url))
         }
         None => Err(Error::new(Kind::Invalid, "a remote is written as KIND:PLACE")

@@ -17,7 +17,9 @@ use lacuna::{
     agent::{self, Held, Holder, Wanted},
     config::{DriveConfig, Home},
     control::{
-        api::{DriveState, DriveStatus, Entry, FileInfo, Listing, Pending, Receipt, Request, Save, Status},
+        api::{
+            DriveState, DriveStatus, Entry, FileInfo, Found, Listing, Pending, Receipt, Request, Save, Status,
+        },
         client::Client,
     },
     error::{Error, Kind, Result},
@@ -218,6 +220,10 @@ impl Holder for FakeHolder {
         });
         self.drives.lock().unwrap().insert(wanted.drive.name, drive.clone());
         Ok(drive)
+    }
+
+    async fn probe(&self, url: &str) -> Result<Found> {
+        lacuna::remote::probe(url, &Default::default()).await
     }
 }
 

@@ -57,6 +57,7 @@ pub struct Machine {
     dir: tempfile::TempDir,
     url: String,
     extra: Vec<String>,
+    env: Vec<(String, String)>,
 }
 
 impl Machine {
@@ -69,7 +70,7 @@ impl Machine {
 
     pub fn unmounted(url: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let m = Machine { dir, url: url.to_owned(), extra: Vec::new() };
+        let m = Machine { dir, url: url.to_owned(), extra: Vec::new(), env: Vec::new() };
         std::fs::create_dir(m.mnt()).expect("a mount point");
         m
     }
@@ -77,6 +78,12 @@ impl Machine {
     /// More arguments for `lacuna mount`.
     pub fn with(mut self, args: &[&str]) -> Self {
         self.extra.extend(args.iter().map(|a| a.to_string()));
+        self
+    }
+
+    /// A variable for the program, and so for the agent that it starts.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -93,6 +100,7 @@ impl Machine {
         Command::new(LACUNA)
             .args(args)
             .env("LACUNA_HOME", self.home())
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .output()
             .expect("lacuna runs")

@@ -68,15 +68,15 @@ mod bucket;
 mod cas;
 mod check;
 mod counted;
-mod decide;
+pub(in crate::remote) mod decide;
 mod folder;
 pub mod format;
 mod log;
 mod mirror;
-mod publish;
+pub(in crate::remote) mod publish;
 mod shard;
 mod snapshot;
-mod sys;
+pub(in crate::remote) mod sys;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -176,7 +176,7 @@ pub async fn init(url: &str) -> Result<bool> {
 /// `NotFound` if there is none (the remedy says how to make one), `Invalid` if there is something else,
 /// `NewerFormat`, `Damaged`, `Offline`.
 pub async fn open(url: &str, options: super::Options) -> Result<Arc<Store>> {
-    let super::Options { state_dir, poll, read_only, bandwidth } = options;
+    let super::Options { state_dir, poll, read_only, bandwidth, .. } = options;
     let bucket = Bucket::open_folder(&folder_of(url)?).await?;
     Store::start(bucket, url, Options { poll, read_only, bandwidth, ..Options::new(state_dir) }).await
 }

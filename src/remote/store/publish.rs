@@ -38,11 +38,11 @@ enum Upload {
 }
 
 /// An error of the whole bucket: with it no change gets through, and none is to blame.
-fn is_the_buckets(e: &Error) -> bool {
+pub(in crate::remote) fn is_the_buckets(e: &Error) -> bool {
     matches!(e.kind(), Kind::Offline | Kind::ReadOnly | Kind::Denied)
 }
 
-fn refusal(e: Error) -> Outcome {
+pub(in crate::remote) fn refusal(e: Error) -> Outcome {
     match e.kind() {
         Kind::Damaged | Kind::NotFound | Kind::Invalid | Kind::NewerFormat => Outcome::Rejected(e),
         Kind::NoSpace => Outcome::Retry { after: LATER, why: e },
@@ -51,7 +51,7 @@ fn refusal(e: Error) -> Outcome {
 }
 
 /// Tells the source of a composition which content it became, before any commit can name it.
-async fn announce(source: Arc<dyn Source>, content: Content) -> Result<()> {
+pub(in crate::remote) async fn announce(source: Arc<dyn Source>, content: Content) -> Result<()> {
     blocking(move || source.composed(content).map_err(|e| Error::io("noting what is about to be saved", e)))
         .await
 }

@@ -170,7 +170,7 @@ impl Rig {
 /// Opens a bucket in a folder, without a limit to its bandwidth.
 pub async fn open_at(url: &str, state: &Path, poll: Duration, read_only: bool) -> Result<Arc<Store>> {
     let (state_dir, bandwidth) = (state.to_owned(), Arc::default());
-    open(url, crate::remote::Options { state_dir, poll, read_only, bandwidth }).await
+    open(url, crate::remote::Options { state_dir, poll, read_only, bandwidth, hub: Default::default() }).await
 }
 
 /// The only outcome of a batch of one, which went through.
