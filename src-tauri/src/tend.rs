@@ -94,10 +94,10 @@ fn fetch_saves(app: &AppHandle) {
     tauri::async_runtime::spawn(async move {
         let shell = app.state::<Shell>();
         let limit = u32::try_from(SAVES).unwrap_or(u32::MAX);
-        match ask(&shell.place.home, shell.words(), Request::Activity { drive: None, limit }).await {
-            Ok(Reply::Activity(saves)) => shell.set_saves(saves),
-            // The next save asks again.
-            Ok(_) | Err(_) => {}
+        let asked = Request::Activity { drive: None, limit };
+        // Where that fails the next save asks again.
+        if let Ok(Reply::Activity(saves)) = ask(&shell.place.home, shell.words(), asked).await {
+            shell.set_saves(saves);
         }
     });
 }

@@ -36,7 +36,7 @@ impl Program {
     /// Beside this app's own program, else on the search path.
     pub fn new(app: Option<&Path>, path: Option<&std::ffi::OsStr>) -> Program {
         let beside = app.and_then(Path::parent).map(Path::to_owned);
-        let path = path.map(|p| std::env::split_paths(p).collect()).unwrap_or_else(Vec::new);
+        let path: Vec<PathBuf> = path.map(|p| std::env::split_paths(p).collect()).unwrap_or_default();
         Program { folders: beside.into_iter().chain(path).collect() }
     }
 

@@ -179,9 +179,7 @@ pub struct Question {
 /// The question; none if nothing is pending, so that there is nothing to ask.
 pub fn question(status: &Status, words: &Words) -> Option<Question> {
     let waiting = || status.drives.iter().filter(|d| d.pending != Pending::default());
-    if waiting().next().is_none() {
-        return None;
-    }
+    waiting().next()?;
     let lines =
         waiting().map(|d| fill(&words.of_drive, &[("drive", &d.name), ("text", &words.pending(d.pending))]));
     let names: Vec<&str> = status.drives.iter().map(|d| d.name.as_str()).collect();

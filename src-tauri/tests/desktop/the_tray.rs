@@ -87,7 +87,7 @@ fn the_end_of_a_pause_is_told_in_minutes() {
     tray.until_says(SAFE);
     tray.click("For 1 hour");
     tray.until_truth("the hour", |now| now == "Paused for 1 h" || now == "Paused for 59 min");
-    session.lacuna(&["pause", "--for", "61s"]);
+    session.lacuna(&["pause", "--for", "70s"]);
     tray.until_says("Paused for 2 min");
     // Nothing but the clock changes this line, and the agent's own end of the pause the next.
     tray.until_says("Paused for 1 min");

@@ -12,6 +12,9 @@ use crate::session::until;
 const WATCHER: &str = "org.kde.StatusNotifierWatcher";
 const MENU: &str = "com.canonical.dbusmenu";
 
+/// An item as the menu's protocol has it: its id, its properties, what is below it.
+type Node = (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>);
+
 /// The app's item.
 pub struct Tray {
     bus: Connection,
@@ -85,7 +88,7 @@ impl Tray {
     /// The menu's lines.
     pub fn menu(&self) -> Vec<Line> {
         let path = format!("{}/Menu", self.path);
-        let layout: zbus::Result<(u32, (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>))> =
+        let layout: zbus::Result<(u32, Node)> =
             self.call(&path, MENU, "GetLayout", &(0, -1, Vec::<&str>::new()));
         // For a moment, while the app puts a new menu in place, there may be none.
         layout.map_or(Vec::new(), |(_, (_, _, below))| below.iter().filter_map(|v| line(v)).collect())
