@@ -32,7 +32,6 @@ const COMMON: &[&str] = &[
     "usr/lib/systemd",
     "usr/lib/systemd/user",
     "usr/share",
-    "usr/share/applications",
     "usr/share/doc",
     "usr/share/man",
     "usr/share/man/man1",
