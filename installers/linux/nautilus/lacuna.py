@@ -99,6 +99,11 @@ def emblems(known):
     return shown + [PINNED] if known.pinned else shown
 
 
+def passes(known):
+    """Whether what is known changes by itself soon: it waits to be sent, or, kept here, to be fetched."""
+    return known.state in PASSING or (known.state == "online" and known.pinned)
+
+
 def actions(selected):
     """What is offered for the selected files; for each what is known of it, or None."""
     offered = []
@@ -254,7 +259,7 @@ class LacunaExtension(GObject.GObject, Nautilus.InfoProvider, Nautilus.MenuProvi
         self.known.move_to_end(uri)
         if len(self.known) > MOST_KNOWN:
             self.known.popitem(last=False)
-        if known.state in PASSING and len(self.passing) < MOST_PASSING:
+        if passes(known) and len(self.passing) < MOST_PASSING:
             self.passing[uri] = file
             if not self.timer:
                 self.timer = GLib.timeout_add_seconds(AGAIN_SECONDS, self.look_again)

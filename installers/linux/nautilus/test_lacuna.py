@@ -177,6 +177,18 @@ class Decisions(unittest.TestCase):
         for name in list(lacuna.EMBLEMS.values()) + [lacuna.PINNED]:
             self.assertTrue(os.path.isfile(os.path.join(icons, name + ".svg")), name)
 
+    def test_what_waits_to_be_sent_or_fetched_passes(self):
+        for state, pinned, passes in [
+            ("modified", False, True),
+            ("new", False, True),
+            ("uploading", True, True),
+            ("online", True, True),
+            ("online", False, False),
+            ("synced", True, False),
+            (None, False, False),
+        ]:
+            self.assertEqual(lacuna.passes(lacuna.Known(state, pinned)), passes, (state, pinned))
+
     def test_what_is_offered_makes_sense(self):
         def words(*known):
             return " ".join(action.word for action in lacuna.actions(list(known)))
