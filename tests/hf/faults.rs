@@ -256,3 +256,27 @@ fn what_is_not_there_is_said_when_it_is_mounted() {
         assert!(!out.status.success() && text.contains(says), "{url}: {text}");
     }
 }
+
+#[test]
+fn a_file_is_read_and_written_while_it_is_being_sent() {
+    let (_, mut rng) = data::rng("hf_while");
+    let hub = kit::hub();
+    let m = kit::machine(&hub);
+    let path = m.mnt().join("file");
+    let mut bytes = data::bytes(&mut rng, 1 << 20);
+    hub.fault(Fault::new(Act::Hang { ms: 6000 }).on("POST", "xorb").times(1));
+    std::fs::write(&path, &bytes).unwrap();
+    wait_for("the upload to hang", || hub.faults().is_empty());
+    let began = std::time::Instant::now();
+    assert!(std::fs::read(&path).unwrap() == bytes);
+    let f = std::fs::File::options().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&f, b"meanwhile", 1000).unwrap();
+    f.sync_all().unwrap();
+    std::fs::write(m.mnt().join("other"), "x").unwrap();
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(hub.tree(kit::BUCKET).is_empty(), "it is still being sent");
+    bytes[1000..1009].copy_from_slice(b"meanwhile");
+    drop(f);
+    kit::flush_at_last(&m);
+    assert!(hub.read_file(kit::BUCKET, "file").unwrap() == bytes && hub.tree(kit::BUCKET).len() == 2);
+}

@@ -13,7 +13,7 @@
 //! `diff` says what they mean; `mirror` remembers,
 //! in `tables`. `follow` lists and compares, `feed` hears of changes. `cas`
 //! moves contents, `plain` reads files that are not in the CAS. `ops` says what a batch asks of the Hub,
-//! `publish` does it, and says which window for overwriting others remains.
+//! `publish` does it, and says which window for overwriting others remains; `recover` ends what was cut off.
 //!
 //! # What holds after a crash
 //!
@@ -53,6 +53,7 @@ mod ops;
 mod place;
 mod plain;
 mod publish;
+mod recover;
 mod rows;
 mod tables;
 #[cfg(test)]

@@ -129,7 +129,7 @@ impl<B: Before> After<'_, B> {
     }
 
     /// The path of a folder after the batch, and the acts on the way that move folders.
-    fn new(&mut self, dir: NodeId) -> Result<Option<(String, Vec<usize>)>, B::Error> {
+    fn later(&mut self, dir: NodeId) -> Result<Option<(String, Vec<usize>)>, B::Error> {
         if dir == NodeId::ROOT {
             return Ok(Some((String::new(), Vec::new())));
         }
@@ -147,7 +147,7 @@ impl<B: Before> After<'_, B> {
             }
             (None, Some((node, _))) => (node.parent, node.name, None),
         };
-        let path = self.new(parent)?.map(|(folder, mut owners)| {
+        let path = self.later(parent)?.map(|(folder, mut owners)| {
             owners.extend(owner);
             (join(&folder, &name), owners)
         });
@@ -179,7 +179,7 @@ pub fn plan<B: Before>(acts: Vec<Act>, before: &B) -> Result<Plan, B::Error> {
                 }
             }
             Act::Put { parent, name, meta, body: Body::File(content), .. } => {
-                let Some((folder, mut owners)) = after.new(*parent)? else { continue };
+                let Some((folder, mut owners)) = after.later(*parent)? else { continue };
                 owners.push(i);
                 let path = join(&folder, name);
                 let time = millis(meta);
@@ -195,7 +195,7 @@ pub fn plan<B: Before>(acts: Vec<Act>, before: &B) -> Result<Plan, B::Error> {
             // The root is nowhere else, whatever name it is given.
             Act::Put { id, body: Body::Dir, .. } if *id != NodeId::ROOT => {
                 let Some(old) = here else { continue };
-                if after.new(*id)?.is_none_or(|(new, _)| new == old) {
+                if after.later(*id)?.is_none_or(|(new, _)| new == old) {
                     continue;
                 }
                 for file in before.below(*id)? {
@@ -203,7 +203,7 @@ pub fn plan<B: Before>(acts: Vec<Act>, before: &B) -> Result<Plan, B::Error> {
                     if after.acts.contains_key(&file.id) || !done.insert(file.id) {
                         continue;
                     }
-                    let Some((folder, owners)) = after.new(file.parent)? else { continue };
+                    let Some((folder, owners)) = after.later(file.parent)? else { continue };
                     let Some(from) = after.old(file.parent)? else { continue };
                     let (from, to) = (join(&from, &file.name), join(&folder, &file.name));
                     if from != to {
