@@ -127,11 +127,13 @@ impl Tray {
     /// Waits for a line that can be clicked, and clicks it.
     #[track_caller]
     pub fn click(&self, label: &str) {
-        let line = self.until_line(label);
-        assert!(line.enabled, "{label} can't be clicked");
         let path = format!("{}/Menu", self.path);
-        let event = (line.id, "clicked", Value::from(""), 0u32);
-        self.bus.call_method(Some(self.name.as_str()), path.as_str(), Some(MENU), "Event", &event).unwrap();
+        // The app may put a new menu in place between the look and the click; then the item is another one.
+        until(&format!("a click on `{label}`"), || {
+            let line = find(&self.menu(), &|line| line.label == label && line.enabled)?;
+            let event = (line.id, "clicked", Value::from(""), 0u32);
+            self.bus.call_method(Some(self.name.as_str()), path.as_str(), Some(MENU), "Event", &event).ok()
+        });
     }
 }
 
