@@ -73,7 +73,8 @@ pub enum Action {
 /// What waits to be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Pending {
-    /// Files, folders and links with changes that the remote has not committed.
+    /// Files and links with changes that the remote has not committed, and what was removed; folders only
+    /// where nothing else waits. 0: nothing waits.
     pub files: u64,
     /// Bytes changed in them.
     pub bytes: u64,

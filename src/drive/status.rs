@@ -106,7 +106,7 @@ impl Drive {
             .map(|(ino, f)| (ino, f.staged.dirty_bytes()))
             .collect();
         let shown = core.ns.pending(SHOWN).unwrap_or_default();
-        let files = core.ns.pending_count().unwrap_or(shown.len() as u64);
+        let files = core.ns.pending_things().unwrap_or(shown.len() as u64);
         let mut queue: Vec<QueueItem> = shown
             .iter()
             .filter_map(|p| match p {

@@ -70,6 +70,16 @@ impl Namespace {
         Ok(self.db().prepare_cached(count)?.query_row([], |r| r.get::<_, i64>(0))?.unsigned_abs())
     }
 
+    /// How much waits, as people count: files, links and what was removed. Folders count only where nothing
+    /// else waits, for each new file changes its folder's times.
+    pub fn pending_things(&self) -> Result<u64> {
+        let count = "SELECT CASE WHEN things > 0 THEN things ELSE folders END FROM (SELECT \
+            (SELECT count(*) FROM nodes WHERE pending = 1 AND kind != 1) \
+                + (SELECT count(*) FROM tombstones) AS things, \
+            (SELECT count(*) FROM nodes WHERE pending = 1 AND kind = 1) AS folders)";
+        Ok(self.db().prepare_cached(count)?.query_row([], |r| r.get::<_, i64>(0))?.unsigned_abs())
+    }
+
     /// Whether anything that the remote has was removed here.
     pub fn any_removed(&self) -> Result<bool> {
         let any = "SELECT EXISTS (SELECT 1 FROM tombstones)";

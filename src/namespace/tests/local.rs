@@ -27,6 +27,18 @@ fn numbers_are_stable_and_never_used_again() {
 }
 
 #[test]
+fn what_waits_is_counted_as_people_do() {
+    let mut bed = Bed::new();
+    let count = |bed: &Bed| (bed.pending_count().unwrap(), bed.pending_things().unwrap());
+    assert_eq!(count(&bed), (0, 0));
+    bed.make(R, "d", Kind::Dir);
+    assert_eq!(count(&bed), (2, 2), "the new folder, and the root's time");
+    bed.make(R, "f", Kind::File);
+    bed.make(R, "g", Kind::Symlink);
+    assert_eq!(count(&bed), (4, 2), "a file and a link");
+}
+
+#[test]
 fn of_many_removals_the_leaves_come_first() {
     let mut bed = Bed::new();
     let top = bed.make(R, "top", Kind::Dir).ino;
