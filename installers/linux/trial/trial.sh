@@ -102,6 +102,7 @@ in_the_bucket() {
     as "$1" "mkdir -p other-drive && lacuna --home ~/other mount store:\$HOME/bucket ~/other-drive >/dev/null &&
         cmp $2 other-drive/$3; found=\$?
         lacuna --home ~/other unmount ~/other-drive >/dev/null; pkill -u $1 -f '[a]gent --detached --home'
+        n=0; while [ \$n -lt 200 ] && pgrep -u $1 -f '[a]gent --detached --home' >/dev/null; do n=\$((n + 1)); sleep 0.1; done
         rm -rf other other-drive; exit \$found"
 }
 
