@@ -31,19 +31,27 @@ pub fn machine(hub: &Hub) -> Machine {
     m
 }
 
-/// The files of a folder, by their paths in it.
+/// The files of a folder, by their paths in it. What is removed by others between the look and the reading
+/// is not there.
 pub fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn there<T>(at: &Path, found: std::io::Result<T>) -> Option<T> {
+        match found {
+            Ok(found) => Some(found),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => panic!("{}: {e}", at.display()),
+        }
+    }
     let mut all = BTreeMap::new();
     let mut todo = vec![dir.to_owned()];
     while let Some(at) = todo.pop() {
-        for entry in std::fs::read_dir(&at).unwrap_or_else(|e| panic!("{}: {e}", at.display())) {
+        for entry in there(&at, std::fs::read_dir(&at)).into_iter().flatten() {
             let entry = entry.unwrap();
             let path = entry.path();
             if entry.file_type().unwrap().is_dir() {
                 todo.push(path);
             } else if entry.file_type().unwrap().is_file() {
                 let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
-                all.insert(name, std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())));
+                all.extend(there(&path, std::fs::read(&path)).map(|bytes| (name, bytes)));
             }
         }
     }
