@@ -253,3 +253,52 @@ fn names_that_no_one_can_keep() {
     assert_eq!(e.raw_os_error(), Some(rustix::io::Errno::NAMETOOLONG.raw_os_error()));
     std::fs::write(m.mnt().join("x".repeat(255)), "x").unwrap();
 }
+
+/// A folder seen a second time, to be read only. Unmounted when dropped.
+struct Seen(tempfile::TempDir);
+
+impl Seen {
+    fn read_only(folder: &Path) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().to_str().unwrap();
+        run(Path::new("/"), "mount", &["--bind", folder.to_str().unwrap(), at]);
+        run(Path::new("/"), "mount", &["-o", "remount,bind,ro", at]);
+        Seen(dir)
+    }
+
+    fn let_write(&self) {
+        run(Path::new("/"), "mount", &["-o", "remount,bind,rw", self.0.path().to_str().unwrap()]);
+    }
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_read_only_bucket_is_read_and_what_is_written_waits() {
+    let bucket = Bucket::new();
+    let writer = Machine::new(&bucket);
+    std::fs::write(writer.mnt().join("there"), "before").unwrap();
+    writer.flush();
+    let seen = Seen::read_only(&bucket.path());
+    let m = Machine::unmounted(&format!("store:{}", seen.0.path().display()));
+    m.mount();
+    assert_eq!(std::fs::read(m.mnt().join("there")).unwrap(), b"before");
+    std::fs::write(m.mnt().join("new"), "waits").unwrap();
+    let out = m.lacuna(&["flush"]);
+    assert!(!out.status.success(), "{}", text(&out));
+    wait_for("the problem", || m.drive()["state"] == "problem");
+    let problem = m.drive()["problems"][0].clone();
+    assert_eq!(problem["code"], "read-only", "{problem}");
+    assert!(problem["remedy"].as_str().is_some_and(|r| !r.is_empty()), "{problem}");
+    assert_eq!(std::fs::read(m.mnt().join("new")).unwrap(), b"waits", "nothing is lost meanwhile");
+    seen.let_write();
+    m.flush();
+    wait_for("the other machine to see it", || {
+        std::fs::read(writer.mnt().join("new")).is_ok_and(|c| c == b"waits")
+    });
+    wait_for("the problem to be gone", || m.drive()["state"] == "synced");
+}
