@@ -3,15 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-    time::Duration,
-};
-
 use support::{
     Bucket, Machine,
-    conformance::{run_fsx, run_pjdfstest, start_fsx},
+    conformance::{run_fsx, run_fsx_through, run_pjdfstest},
 };
 
 /// Beside reads, writes and truncations, by mapping too.
@@ -33,26 +27,7 @@ fn fsx_finds_nothing() {
 fn fsx_finds_nothing_through_the_bucket() {
     let bucket = Bucket::new();
     let m = Machine::new(&bucket);
-    let (mut fsx, file) = start_fsx(&m.mnt(), 7, 2_000, EXTRA).unwrap();
-    let pid = fsx.child.id().to_string();
-    let signal = |name: &str| {
-        let _ = Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status();
-    };
-    let mut rounds = 0;
-    loop {
-        std::thread::sleep(Duration::from_millis(3));
-        signal("-STOP");
-        if let Some(result) = fsx.ended() {
-            result.unwrap();
-            break;
-        }
-        m.flush();
-        if Path::new(&file).exists() {
-            m.evict(&file);
-            rounds += 1;
-        }
-        signal("-CONT");
-    }
+    let rounds = run_fsx_through(&m, 7, 2_000, EXTRA).unwrap();
     let received = m.moved().1;
     println!("{rounds} rounds of flush and evict, {received} bytes came back");
     assert!(rounds >= 5 && received > 0, "{rounds} rounds and {received} bytes prove nothing");

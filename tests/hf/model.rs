@@ -1,16 +1,10 @@
 //! The drive of a bucket against a plain folder, and fsx on it. `LACUNA_TEST_SEED` repeats a run,
 //! `LACUNA_MODEL_OPS` sets how many operations (3,000 by default).
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-    time::Duration,
-};
-
 use crate::{
     kit, ops,
     support::{
-        conformance::{run_fsx, start_fsx},
+        conformance::{run_fsx, run_fsx_through},
         data,
     },
     tree,
@@ -54,26 +48,7 @@ fn fsx_finds_nothing() {
 fn fsx_finds_nothing_through_the_hub() {
     let hub = kit::hub();
     let m = kit::machine(&hub);
-    let (mut fsx, file) = start_fsx(&m.mnt(), 7, 400, "").unwrap();
-    let pid = fsx.child.id().to_string();
-    let signal = |name: &str| {
-        let _ = Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status();
-    };
-    let mut rounds = 0;
-    loop {
-        std::thread::sleep(Duration::from_millis(3));
-        signal("-STOP");
-        if let Some(result) = fsx.ended() {
-            result.unwrap();
-            break;
-        }
-        m.flush();
-        if Path::new(&file).exists() {
-            m.evict(&file);
-            rounds += 1;
-        }
-        signal("-CONT");
-    }
+    let rounds = run_fsx_through(&m, 7, 400, "").unwrap();
     let down = hub.counts().cas().down;
     println!("{rounds} rounds of flush and evict, {down} bytes came back");
     assert!(rounds >= 5 && down > 0, "{rounds} rounds and {down} bytes prove nothing");

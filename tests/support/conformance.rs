@@ -6,7 +6,10 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
+
+use super::Machine;
 
 /// Which versions the lists of expected failures were made with.
 pub const FSX: (&str, &str) = ("LACUNA_FSX", "fsx@0.3.2");
@@ -47,7 +50,7 @@ pub struct Fsx {
 /// Starts `ops` random operations on a file in `dir`, whose path is answered: reads, writes, both by
 /// mapping, truncations, syncs and reopens. `extra`: further weights, as lines of fsx.toml's section of that
 /// name (`punch_hole = 1`).
-pub fn start_fsx(dir: &Path, seed: u64, ops: u64, extra: &str) -> Result<(Fsx, PathBuf), String> {
+fn start_fsx(dir: &Path, seed: u64, ops: u64, extra: &str) -> Result<(Fsx, PathBuf), String> {
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let config = scratch.path().join("fsx.toml");
     let weights = format!(
@@ -89,6 +92,30 @@ pub fn run_fsx(dir: &Path, seed: u64, ops: u64, extra: &str) -> Result<(), Strin
     let (mut fsx, _) = start_fsx(dir, seed, ops, extra)?;
     fsx.child.wait().map_err(|e| e.to_string())?;
     fsx.ended().unwrap_or_else(|| Err("fsx has no end".to_owned()))
+}
+
+/// As [`run_fsx`] on a machine's drive, but fsx is stopped again and again, its file flushed and evicted, so
+/// that its bytes go through the remote. Answers how often.
+pub fn run_fsx_through(m: &Machine, seed: u64, ops: u64, extra: &str) -> Result<usize, String> {
+    let (mut fsx, file) = start_fsx(&m.mnt(), seed, ops, extra)?;
+    let pid = fsx.child.id().to_string();
+    let signal = |name: &str| {
+        let _ = Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status();
+    };
+    let mut rounds = 0;
+    loop {
+        std::thread::sleep(Duration::from_millis(3));
+        signal("-STOP");
+        if let Some(result) = fsx.ended() {
+            return result.map(|()| rounds);
+        }
+        m.flush();
+        if file.exists() {
+            m.evict(&file);
+            rounds += 1;
+        }
+        signal("-CONT");
+    }
 }
 
 /// What `pjdfstest` found.
