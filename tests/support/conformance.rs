@@ -96,15 +96,19 @@ pub fn run_fsx(dir: &Path, seed: u64, ops: u64, extra: &str) -> Result<(), Strin
 
 /// As [`run_fsx`] on a machine's drive, but fsx is stopped again and again, its file flushed and evicted, so
 /// that its bytes go through the remote. Answers how often.
+///
+/// It runs a little longer before each stop: a page fault that a signal interrupts is tried again from its
+/// beginning, so one that takes longer than the time between two evictions would never end.
 pub fn run_fsx_through(m: &Machine, seed: u64, ops: u64, extra: &str) -> Result<usize, String> {
     let (mut fsx, file) = start_fsx(&m.mnt(), seed, ops, extra)?;
     let pid = fsx.child.id().to_string();
     let signal = |name: &str| {
         let _ = Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status();
     };
-    let mut rounds = 0;
+    let (mut rounds, mut running) = (0, Duration::from_millis(3));
     loop {
-        std::thread::sleep(Duration::from_millis(3));
+        std::thread::sleep(running);
+        running = running.mul_f64(1.05);
         signal("-STOP");
         if let Some(result) = fsx.ended() {
             return result.map(|()| rounds);
