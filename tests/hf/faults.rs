@@ -163,6 +163,7 @@ fn offline_it_reads_what_is_here_mounts_and_sends_later() {
     m.mount();
     assert_eq!(kit::names(&m.mnt()), ["made offline", "read"]);
     assert_eq!(std::fs::read(m.mnt().join("made offline")).unwrap(), b"x");
+    assert!(std::fs::read(m.mnt().join("read")).unwrap() == bytes, "what was fetched is here");
     std::fs::rename(m.mnt().join("read"), m.mnt().join("renamed")).unwrap();
     assert!(!m.lacuna(&["flush"]).status.success());
     hub.clear_faults();
