@@ -335,7 +335,8 @@ impl Agent {
                         .remedy("try again in a moment"));
                 }
                 Some(Slot::Failed { why, .. }) => {
-                    return Err(Error::new(Kind::Busy, format!("the drive is not mounted: {}", why.cause()))
+                    let cause = why.cause();
+                    return Err(Error::new(Kind::Busy, format!("the drive is not mounted: {cause}"))
                         .at(name)
                         .remedy(why.remedy_text().unwrap_or("see `lacuna status`")));
                 }
