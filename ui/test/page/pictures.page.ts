@@ -25,6 +25,7 @@ const SCENES: [string, Options][] = [
   ['transfers-empty', { state: 'synced', view: 'transfers' }],
   ['problems-none', { state: 'synced', view: 'problems' }],
   ['german', { state: 'problem', language: 'de' }],
+  ['german-problems', { state: 'problem', language: 'de', view: 'problems' }],
   ['german-settings', { state: 'problem', language: 'de', view: 'settings' }],
 ];
 

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 
+import { STATES } from '../../src/lib/demo/states';
 import { Engine, parts, said, type Catalogue, type Said } from '../../src/lib/engine';
 
 const catalogue: Catalogue = {
@@ -194,6 +195,16 @@ describe('in the page', () => {
     expect(english(said('de', own))).toEqual([]);
     expect(names(said('de', own))).toEqual(['/home/x/agent.log']);
     expect(english(said('de', 'the agent does not listen yet'))).toEqual([]);
+  });
+
+  test('all that the invented drives say is known', () => {
+    const drives = Object.values(STATES).flatMap((state) => state());
+    const told = drives.flatMap((d) => [
+      ...d.problems.flatMap((p) => [p.title, p.cause, p.remedy]),
+      ...d.queue.flatMap((i) => i.why ?? []),
+    ]);
+    expect(told.length).toBeGreaterThan(10);
+    expect(told.flatMap((sentence) => english(said('de', sentence)))).toEqual([]);
   });
 
   test('English stays', () => {

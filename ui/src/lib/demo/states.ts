@@ -43,9 +43,9 @@ const queue: QueueItem[] = [
     attempts: 3,
     retry_ms: 12_000,
     size: 812 * MB,
-    why: 'the remote answered 503 (Slow Down)',
+    why: 'the Hub wants to be asked less often: status 429',
   }),
-  item('Notes/Ideas.md', 'conflict', 4 * KB, { why: 'the file was changed elsewhere since it was opened' }),
+  item('Notes/Ideas.md', 'conflict', 4 * KB, { why: 'Notes/Ideas.md was changed elsewhere while it was changed here; both versions are kept' }),
 ];
 
 const sum = (items: QueueItem[]) => ({ files: items.length, bytes: items.reduce((n, i) => n + i.bytes, 0) });
@@ -74,27 +74,27 @@ export const HOSTILE = [
 const problems: DriveStatus['problems'] = [
   {
     code: 'remote-full',
-    title: 'No space left',
-    cause: 'the disk of /srv/buckets is full',
-    remedy: 'Free space there; sending goes on by itself.',
+    title: 'The remote has no space left',
+    cause: 'opening the bucket: no space is left',
+    remedy: 'make room on the disk that holds /srv/buckets',
     severity: 'error',
     path: null,
     action: 'retry',
   },
   {
     code: 'conflict',
-    title: 'Changed here and elsewhere',
+    title: 'Two versions of a file',
     cause: 'Notes/Ideas.md was changed elsewhere while it was changed here; both versions are kept',
-    remedy: 'Compare the two, then delete or rename the conflicted copy.',
+    remedy: 'compare the file with its conflicted copy, keep what is right in one and delete the other',
     severity: 'warning',
     path: 'Notes/Ideas (conflicted copy, anvil, 2026-11-23).md',
     action: 'reveal',
   },
   {
-    code: 'cache-full',
-    title: 'Little space on this machine',
-    cause: 'less than 1 GB is free on this disk',
-    remedy: 'Free the space of what the remote has, or run `lacuna evict`.',
+    code: 'disk-full',
+    title: 'This machine has no space left',
+    cause: "only 81920 bytes are free at /home/mara/.local/state/lacuna, so programs can't write",
+    remedy: "free space on the disk that holds Lacuna's state folder, or `lacuna evict` big files",
     severity: 'info',
     path: null,
     action: 'evict',
