@@ -29,6 +29,8 @@ type Part = string | { hole: string };
 interface Pattern {
   regexp: RegExp;
   holes: string[];
+  /** Those of them that only add to a word: `agent{pid}`. They may be empty. */
+  additions: Set<string>;
   /** How many of its characters are no placeholder. */
   literal: number;
   to: Part[];
@@ -86,6 +88,7 @@ const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 function pattern(from: string, to: string): Pattern {
   const source = parts(from);
   const holes: string[] = [];
+  const additions = new Set<string>();
   let literal = 0;
   const regexp = source.map((part, i) => {
     if (typeof part === 'string') {
@@ -95,12 +98,12 @@ function pattern(from: string, to: string): Pattern {
     const known = holes.indexOf(part.hole);
     if (known >= 0) return `\\${String(known + 1)}`;
     holes.push(part.hole);
-    // What follows a letter without a space is an addition that may be left out: `agent{pid}`.
     const before = source[i - 1];
-    const addition = typeof before === 'string' && /\p{L}$/u.test(before);
-    return addition ? '([^]*?)' : '([^]+?)';
+    if (typeof before !== 'string' || !/\p{L}$/u.test(before)) return '([^]+?)';
+    additions.add(part.hole);
+    return '([^]*?)';
   });
-  return { regexp: new RegExp(`^${regexp.join('')}$`), holes, literal, to: parts(to) };
+  return { regexp: new RegExp(`^${regexp.join('')}$`), holes, additions, literal, to: parts(to) };
 }
 
 /** Literal text with the commands in it apart; `code`: it begins in one. */
@@ -166,7 +169,7 @@ export class Engine {
     return best;
   }
 
-  #filled({ holes, literal, to }: Pattern, values: string[]): Hit {
+  #filled({ holes, additions, literal, to }: Pattern, values: string[]): Hit {
     let score = literal;
     let code = false;
     const said: Said[] = [];
@@ -179,12 +182,13 @@ export class Engine {
       const value = values[holes.indexOf(part.hole)] ?? '';
       if (value === '') continue;
       const word = PLACES.has(part.hole) ? this.#exact.get(value) : undefined;
+      const sentence = SENTENCES.has(part.hole);
+      const inner = sentence || additions.has(part.hole) ? this.#find(value) : null;
+      score += inner?.score ?? 0;
       if (word !== undefined) said.push(...pieces(word, false, code));
-      else if (SENTENCES.has(part.hole)) {
-        const inner = this.#find(value);
-        score += inner?.score ?? 0;
-        said.push(...(inner?.said ?? pieces(value, true)));
-      } else said.push({ text: value, name: true, code, english: false });
+      else if (inner) said.push(...inner.said);
+      else if (sentence) said.push(...pieces(value, true));
+      else said.push({ text: value, name: true, code, english: false });
     }
     return { score, said };
   }

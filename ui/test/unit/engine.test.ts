@@ -55,6 +55,7 @@ describe('what is known is translated', () => {
     ['make room on /srv/b', 'machen Sie Platz auf /srv/b'],
     ['make room on the bucket', 'machen Sie Platz auf das Bucket'],
     ['another agent has it', 'ein anderer Dienst hat es'],
+    ['another agent (process 8) has it', 'ein anderer Dienst (Prozess 8) hat es'],
     ["umount '/a' or umount -l '/a'", "umount '/a' oder umount -l '/a'"],
     ['Der Dienst /tmp/log', 'Der Dienst /tmp/log'],
     // Sentences in sentences.

@@ -118,7 +118,7 @@ export function sentences(file: string, source: string): { found: Found[]; tests
     const calls = around.slice(block + 1).filter((name) => name !== '').reverse();
     const message = calls[0] === 'error' && calls.includes('#');
     if (!message && calls.some((name) => ELSEWHERE.has(name))) return;
-    if (!message && !value.includes(' ') && !OF_WORDS.has(calls[0] ?? '')) return;
+    if (!message && !value.includes(' ') && !(OF_WORDS.has(calls[0] ?? '') && /^[\p{L}-]+$/u.test(value))) return;
     found.push({ text: value, at: `${file}:${String(line)}`, calls });
   });
   return { found, tests };
