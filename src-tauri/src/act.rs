@@ -78,11 +78,11 @@ pub fn open(app: &AppHandle, path: &std::path::Path) -> Result<()> {
 
 /// Tells of a failure.
 pub fn failed(app: &AppHandle, title: &str, e: &Error) {
-    let shell = app.state::<Shell>();
-    let mut body = e.path().map(|p| format!("{p}: ")).unwrap_or_default() + e.cause();
+    let words = app.state::<Shell>().words();
+    let mut body = e.path().map(|p| format!("{p}: ")).unwrap_or_default() + &words.engine.say(e.cause());
     if let Some(remedy) = e.remedy_text() {
         body += "\n";
-        body += &fill(&shell.words().note_remedy, &[("remedy", remedy)]);
+        body += &fill(&words.note_remedy, &[("remedy", &words.engine.say(remedy))]);
     }
     notify(app, title, &body);
 }

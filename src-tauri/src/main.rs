@@ -14,6 +14,7 @@ mod paths;
 mod platform;
 mod preferences;
 mod quit;
+mod sentences;
 mod shell;
 mod tend;
 mod tray;

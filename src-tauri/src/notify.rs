@@ -131,12 +131,13 @@ fn of_problems(fresh: &[(&str, &Problem)], words: &Words) -> Vec<Note> {
     }
     let note = |(drive, p): &(&str, &Problem)| {
         let place = p.path.as_deref().unwrap_or(drive);
-        let mut body = fill(&words.note_problem_body, &[("place", place), ("cause", &p.cause)]);
+        let cause = words.engine.say(&p.cause);
+        let mut body = fill(&words.note_problem_body, &[("place", place), ("cause", &cause)]);
         if !p.remedy.is_empty() {
             body += "\n";
-            body += &fill(&words.note_remedy, &[("remedy", &p.remedy)]);
+            body += &fill(&words.note_remedy, &[("remedy", &words.engine.say(&p.remedy))]);
         }
-        let title = fill(&words.note_problem, &[("title", &p.title)]);
+        let title = fill(&words.note_problem, &[("title", &words.engine.say(&p.title))]);
         Note { about: About::Problem, title, body }
     };
     fresh.iter().map(note).collect()
@@ -214,6 +215,20 @@ mod tests {
         assert_eq!(j.see(3, bad()).len(), 1);
         // What the icon shows anyway, and what is only good to know, is not told.
         assert_eq!(j.see(4, vec![drive(Offline, 0, &[("offline", "x"), ("no-allow-other", "x")])]), []);
+    }
+
+    #[test]
+    fn in_german_all_of_it_is_german() {
+        let mut drive = drive(DriveState::Problem, 0, &[("disk-full", "x/y")]);
+        drive.problems[0].cause = "can't read the settings: No space left on device (os error 28)".into();
+        let status = Status { version: 1, drives: vec![drive] };
+        let german = Language::German.words();
+        let (_, notes) = judge(&Memory::default(), &status, &Choices::default(), german, Time(0));
+        let said = format!("{} {}", notes[0].title, notes[0].body);
+        for english in ["This machine", "space", "can't", "free", "files"] {
+            assert!(!said.contains(english), "{said}");
+        }
+        assert!(said.contains("x/y") && said.contains("lacuna evict"), "{said}");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use lacuna::control::api::Pending;
 use serde::Deserialize;
 
+use crate::sentences::Sentences;
+
 /// A language of the tray and of notifications. (The page has its own tables.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Language {
@@ -23,7 +25,10 @@ impl Language {
 
     pub fn words(self) -> &'static Words {
         static ENGLISH: LazyLock<Words> = LazyLock::new(|| read(include_str!("../words/en.json")));
-        static GERMAN: LazyLock<Words> = LazyLock::new(|| read(include_str!("../words/de.json")));
+        static GERMAN: LazyLock<Words> = LazyLock::new(|| {
+            let engine = sentences(include_str!("../../ui/src/locales/engine/de.json"));
+            Words { engine, ..read(include_str!("../words/de.json")) }
+        });
         match self {
             Language::English => &ENGLISH,
             Language::German => &GERMAN,
@@ -37,10 +42,19 @@ fn read(table: &str) -> Words {
     serde_json::from_str(table).expect("the table of words fits")
 }
 
+/// So is the catalogue.
+#[expect(clippy::expect_used, reason = "not from outside")]
+fn sentences(catalogue: &str) -> Sentences {
+    Sentences::read(catalogue).expect("the catalogue of sentences fits")
+}
+
 /// All texts. `{name}` stands for a value.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Words {
+    /// What the engine says, in this language.
+    #[serde(skip)]
+    pub engine: Sentences,
     pub decimal: String,
     pub unit_byte: String,
     pub unit_bytes: String,
