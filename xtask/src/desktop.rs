@@ -14,9 +14,6 @@ use crate::{
 /// The crate.
 pub const PACKAGE: &str = "lacuna-desktop";
 
-/// Its tests' own profile: hundreds of dependencies that need no optimising.
-pub const PROFILE: &str = "desktop";
-
 /// The driver of crates.io by which the window is tested: crate, version, variable that tells the tests
 /// where the program is.
 const DRIVER: (&str, &str, &str) = ("tauri-driver", "2.1.0", "LACUNA_TAURI_DRIVER");
@@ -46,14 +43,14 @@ pub fn test(tree: &Tree) -> Result<Tally> {
         cargo
     };
     let mut clippy = cargo("clippy");
-    clippy.args(["--package", PACKAGE, "--profile", PROFILE, "--all-targets", "--", "--deny", "warnings"]);
+    clippy.args(["--package", PACKAGE, "--all-targets", "--", "--deny", "warnings"]);
     let mut all = Tally::check("cargo clippy", tools::succeeds(&mut clippy)?);
     // The engine as the other tests have built it.
     tools::run(cargo("build").args(["--package", "lacuna", "--bin", "lacuna"]))?;
     let (name, version, variable) = DRIVER;
     let mut tests = cargo("test");
     tests
-        .args(["--package", PACKAGE, "--profile", PROFILE, "--no-fail-fast"])
+        .args(["--package", PACKAGE, "--no-fail-fast"])
         .env("LACUNA_PROGRAM", tree.target.join("debug").join("lacuna"))
         .env(variable, tools::program(tree, name, version, "dev")?);
     let (ok, tally) = tools::observe(&mut tests, &mut std::io::stdout())?;

@@ -98,8 +98,7 @@ pub fn build(tree: &Tree, facts: &Facts, profile: &str) -> Result<Programs> {
     let app = match facts.app {
         true => {
             desktop::ready(tree)?;
-            // Its tests have built it in a profile of its own.
-            Some(cargo_build(tree, contents::APP, if profile == "dev" { desktop::PROFILE } else { profile })?)
+            Some(cargo_build(tree, contents::APP, profile)?)
         }
         false => None,
     };
