@@ -16,7 +16,15 @@ use xet_client::{
     cas_types::{FileRange, X_RANGE_DIRTY_HEADER},
     error::ClientError,
 };
-use xet_core_structures::merklehash::MerkleHash;
+use xet_core_structures::{
+    merklehash::{MerkleHash, file_hash},
+    metadata_shard::{
+        chunk_verification::range_hash_from_chunks,
+        file_structs::{FileDataSequenceHeader, FileVerificationEntry, MDBFileInfo},
+        shard_format::MDBShardFileHeader,
+        xorb_structs::XorbChunkSequenceHeader,
+    },
+};
 use xet_runtime::{config::XetConfig, core::XetContext};
 
 use crate::{
@@ -67,6 +75,43 @@ impl Cas {
         let hash = MerkleHash::from_hex(hash).context("no hash")?;
         let range = range.map(|range| FileRange::new(range.start, range.end));
         Ok(self.store.get_file_data(&hash, range).await?)
+    }
+
+    /// Registers a content of `hash`'s segments so many times over; returns its hash.
+    ///
+    /// # Errors
+    /// There is no such content.
+    pub async fn repeat(&self, hash: &str, times: usize) -> Result<String> {
+        let hash = MerkleHash::from_hex(hash).context("no hash")?;
+        let (one, _) = self.store.get_file_reconstruction_info(&hash).await?.context("no such content")?;
+        let (mut chunks, mut verification) = (Vec::new(), Vec::new());
+        for segment in &one.segments {
+            let footer = self.store.xorb_footer(&segment.xorb_hash).await?;
+            let indices = segment.chunk_index_start..segment.chunk_index_end;
+            let mut hashes = Vec::new();
+            for i in indices {
+                let hash = footer.info.chunk_hashes.get(i as usize).context("a xorb lacks a chunk")?;
+                hashes.push(*hash);
+                chunks.push((*hash, u64::from(footer.uncompressed_chunk_length(i)?)));
+            }
+            verification.push(FileVerificationEntry::new(range_hash_from_chunks(&hashes)));
+        }
+        let name = file_hash(&chunks.repeat(times));
+        let segments = vec![one.segments; times].concat();
+        let file = MDBFileInfo {
+            metadata: FileDataSequenceHeader::new(name, segments.len(), true, false),
+            segments,
+            verification: vec![verification; times].concat(),
+            metadata_ext: None,
+        };
+        let mut shard = Vec::new();
+        MDBShardFileHeader { footer_size: 0, ..Default::default() }.serialize(&mut shard)?;
+        file.serialize(&mut shard)?;
+        FileDataSequenceHeader::bookend().serialize(&mut shard)?;
+        XorbChunkSequenceHeader::bookend().serialize(&mut shard)?;
+        let permit = self.store.acquire_upload_permit().await?;
+        self.store.upload_shard(shard.into(), permit, None).await?;
+        Ok(name.hex())
     }
 
     /// Sends a request on to the server. `Host` stays, so that the addresses that it hands out lead through

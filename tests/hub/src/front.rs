@@ -14,16 +14,14 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     answers,
     counts::{Counts, Moved},
     faults::{Act, Fault, Faults, Rate, Window},
+    line::{Line, PIECE},
 };
-
-/// Bodies are paced in pieces of this size.
-const PIECE: usize = 16 << 10;
 
 /// Between the last bytes before a break and the break.
 const FLUSH: Duration = Duration::from_millis(100);
@@ -43,29 +41,6 @@ impl std::fmt::Display for Severed {
 }
 
 impl std::error::Error for Severed {}
-
-/// A line of limited bandwidth, one for each direction of a fault.
-struct Line {
-    free: Mutex<Instant>,
-    bandwidth: u64,
-}
-
-impl Line {
-    fn new(bandwidth: u64) -> Line {
-        Line { free: Mutex::new(Instant::now()), bandwidth: bandwidth.max(1) }
-    }
-
-    /// Waits until so many bytes have passed after all that came before.
-    async fn pass(&self, bytes: usize) {
-        let done = {
-            let mut free = self.free.lock().expect("no panic under the lock");
-            let took = Duration::from_secs_f64(bytes as f64 / self.bandwidth as f64);
-            *free = (*free).max(Instant::now()) + took;
-            *free
-        };
-        sleep_until(done).await;
-    }
-}
 
 /// The shared state of what passes.
 pub struct Front {
@@ -134,7 +109,11 @@ impl Front {
     }
 
     fn line(&self, fault: u64, up: bool, bandwidth: u64) -> Arc<Line> {
-        Arc::clone(lock(&self.lines).entry((fault, up)).or_insert_with(|| Arc::new(Line::new(bandwidth))))
+        Arc::clone(
+            lock(&self.lines)
+                .entry((fault, up))
+                .or_insert_with(|| Arc::new(Line::new(bandwidth, Duration::ZERO))),
+        )
     }
 
     fn count(&self, route: &str, moved: Moved) {

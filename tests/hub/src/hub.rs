@@ -25,7 +25,7 @@ use crate::{
     front,
     repo::{self, Kind, Repo},
     route::Route,
-    world::World,
+    world::{Addresses, World},
 };
 
 /// Where and how a Hub runs.
@@ -43,6 +43,8 @@ pub const USER: &str = "ada";
 /// A running Hub; it stops when it is dropped, and its temporary folder goes with it.
 pub struct Hub {
     world: Arc<World>,
+    /// Its own addresses, whatever it hands out.
+    own: Addresses,
     token: String,
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
@@ -82,18 +84,24 @@ impl Hub {
             run(settings.port, &folder, &ready, stopped);
         })?;
         let (world, handle) = started.recv().context("the Hub's thread ended")??;
+        let own = Addresses { endpoint: world.endpoint(), cas_url: world.cas_url() };
         let token = world.state().tokens.account(USER, true);
-        Ok(Hub { world, token, handle, stop: Some(stop), thread: Some(thread), scratch })
+        Ok(Hub { world, own, token, handle, stop: Some(stop), thread: Some(thread), scratch })
     }
 
     /// The address of the API, for `HF_ENDPOINT`: `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> &str {
-        &self.world.endpoint
+        &self.own.endpoint
     }
 
-    /// The address of the CAS, as tokens hand it out.
+    /// The address of the CAS.
     pub fn cas_url(&self) -> &str {
-        &self.world.cas_url
+        &self.own.cas_url
+    }
+
+    /// Names other addresses of itself from now on: in tokens, redirects and pages. For what stands before it.
+    pub fn announce(&self, endpoint: &str, cas_url: &str) {
+        self.world.announce(Addresses { endpoint: endpoint.to_owned(), cas_url: cas_url.to_owned() });
     }
 
     /// A token of [`USER`] that may read and write.
@@ -181,6 +189,16 @@ impl Hub {
         let folder = tempfile::tempdir_in(self.scratch.path()).context("no folder for an upload")?;
         let world = Arc::clone(&self.world);
         self.wait(async move { content::upload(&world.cas, folder.path(), contents).await })
+    }
+
+    /// Registers a content that is another one so many times over, and returns its hash. It takes no more
+    /// room than the other: its segments are the same ones again and again.
+    ///
+    /// # Errors
+    /// There is no such content, or it is empty.
+    pub fn repeat(&self, hash: &str, times: usize) -> Result<String> {
+        let (world, hash) = (Arc::clone(&self.world), hash.to_owned());
+        self.wait(async move { world.cas.repeat(&hash, times).await })
     }
 
     /// Applies a batch as another client would, past counting and faults.
@@ -427,7 +445,7 @@ async fn start(port: u16, folder: &Path) -> Result<Arc<World>> {
     let contents = TcpListener::bind("127.0.0.1:0").await.context("no free port for the CAS")?;
     let address = |listener: &TcpListener| anyhow::Ok(format!("http://{}", listener.local_addr()?));
     let (endpoint, cas_url) = (address(&listener)?, address(&contents)?);
-    let world = Arc::new(World::new(endpoint, cas_url, Cas::start(folder).await?));
+    let world = Arc::new(World::new(Addresses { endpoint, cas_url }, Cas::start(folder).await?));
     let hub = Arc::clone(&world);
     tokio::spawn(front::serve(listener, move |request| {
         let world = Arc::clone(&hub);

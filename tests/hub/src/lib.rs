@@ -5,7 +5,7 @@
 //! faults happen; [`route`] says what its path names; [`api`] answers, over what [`world`] holds:
 //! [`bucket`]s, [`repo`]s, [`tokens`]. Contents go to [`cas`], a proxy that wants a token. [`content`] moves
 //! contents as another client would, by xet's own sessions. [`control`] is for those who run it as a
-//! program: `cargo xtask hub`.
+//! program: `cargo xtask hub`. [`Proxy`] is a slow way to a Hub, which counts what passes.
 //!
 //! What of this was seen at the real Hub and what is assumed is not told here but in the tests of the
 //! client: a Hub of one's own can only confirm what one believes. Assumed are, above all: deleting a path that
@@ -28,6 +28,8 @@ pub mod counts;
 pub mod faults;
 mod front;
 mod hub;
+mod line;
+mod proxy;
 pub mod repo;
 mod route;
 pub mod tokens;
@@ -38,4 +40,5 @@ pub use batch::Operation;
 pub use counts::{Counts, Moved};
 pub use faults::{Act, Fault, Rate};
 pub use hub::{Hub, Settings, USER};
+pub use proxy::{Link, Passed, Proxy};
 pub use repo::Kind;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, RwLock},
     time::Duration,
 };
 
@@ -59,12 +59,18 @@ pub struct State {
     pub page: usize,
 }
 
+/// The addresses that answers name: a client that follows them reaches the Hub.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Of the API: `http://127.0.0.1:port`.
+    pub endpoint: String,
+    /// Of the CAS.
+    pub cas_url: String,
+}
+
 /// A Hub without its connections.
 pub struct World {
-    /// `http://127.0.0.1:port`.
-    pub endpoint: String,
-    /// The CAS's address, as handed out.
-    pub cas_url: String,
+    addresses: RwLock<Addresses>,
     /// What every request passes.
     pub front: Arc<Front>,
     /// The CAS behind it.
@@ -81,7 +87,7 @@ pub fn seconds() -> u64 {
 
 impl World {
     /// A Hub that holds nothing.
-    pub fn new(endpoint: String, cas_url: String, cas: Cas) -> World {
+    pub fn new(addresses: Addresses, cas: Cas) -> World {
         let feed =
             Feed { on: true, ping: Duration::from_secs(30), keep: 1000, reconnect: watch::Sender::new(0) };
         let state = State {
@@ -94,13 +100,27 @@ impl World {
             page: 1000,
         };
         World {
-            endpoint,
-            cas_url,
+            addresses: RwLock::new(addresses),
             front: Arc::default(),
             cas,
             clock: Clock::default(),
             state: Mutex::new(state),
         }
+    }
+
+    /// The address of the API, as handed out.
+    pub fn endpoint(&self) -> String {
+        self.addresses.read().expect("no panic under the lock").endpoint.clone()
+    }
+
+    /// The address of the CAS, as handed out.
+    pub fn cas_url(&self) -> String {
+        self.addresses.read().expect("no panic under the lock").cas_url.clone()
+    }
+
+    /// Names other addresses from now on.
+    pub fn announce(&self, addresses: Addresses) {
+        *self.addresses.write().expect("no panic under the lock") = addresses;
     }
 
     /// The state; never held while something else is waited for.

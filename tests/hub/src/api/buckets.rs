@@ -82,7 +82,7 @@ pub fn create(world: &World, asked: &Asked, id: &str, creation: Creation) -> Ans
     let private = creation.private.unwrap_or(creation.visibility.as_deref() == Some("private"));
     let at = world.clock.tick();
     let mut state = world.state();
-    let url = format!("{}/buckets/{id}", world.endpoint);
+    let url = format!("{}/buckets/{id}", world.endpoint());
     if state.buckets.contains_key(&id) {
         // The official client, told that the bucket may exist, reads the address from the refusal.
         let body = json!({ "error": "You already created this bucket", "url": url });

@@ -96,10 +96,10 @@ fn whoami(world: &World, asked: &Asked) -> Result<Response<Body>, Refusal> {
 /// A token for the CAS, as body and as headers.
 fn cas_token(world: &World, scope: String, writes: bool) -> Response<Body> {
     let (token, expires) = world.state().tokens.grant(scope, writes, seconds());
-    let body = json!({ "casUrl": world.cas_url, "exp": expires, "accessToken": token });
+    let body = json!({ "casUrl": world.cas_url(), "exp": expires, "accessToken": token });
     let mut response = Json(body).into_response();
     let headers = [
-        ("X-Xet-Cas-Url", world.cas_url.clone()),
+        ("X-Xet-Cas-Url", world.cas_url()),
         ("X-Xet-Token-Expiration", expires.to_string()),
         ("X-Xet-Access-Token", token),
     ];
@@ -133,7 +133,7 @@ fn next_page(world: &World, asked: &Asked, cursor: &str) -> String {
     let others = asked.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.starts_with("cursor="));
     let mut pairs: Vec<String> = others.filter(|pair| !pair.is_empty()).map(str::to_owned).collect();
     pairs.push(format!("cursor={}", tree::seal(cursor)));
-    format!("{}{}?{}", world.endpoint, asked.uri.path(), pairs.join("&"))
+    format!("{}{}?{}", world.endpoint(), asked.uri.path(), pairs.join("&"))
 }
 
 fn query(uri: &Uri) -> HashMap<String, String> {
@@ -161,5 +161,5 @@ fn token_route(world: &World, kind: Option<Kind>, id: &str, revision: Option<&st
     let revision = revision.map(|r| {
         format!("/{}", percent_encoding::utf8_percent_encode(r, percent_encoding::NON_ALPHANUMERIC))
     });
-    format!("{}/api/{kind}/{id}/xet-read-token{}", world.endpoint, revision.unwrap_or_default())
+    format!("{}/api/{kind}/{id}/xet-read-token{}", world.endpoint(), revision.unwrap_or_default())
 }

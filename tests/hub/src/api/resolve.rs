@@ -48,7 +48,7 @@ fn redirect(world: &World, asked: &Asked, linked: &Linked<'_>, place: &str) -> R
     set(headers, "link", &format!("<{}>; rel=\"xet-auth\"", linked.auth));
     set(headers, "last-modified", &clock::http(linked.at));
     if !known {
-        set(headers, "location", &format!("{}{place}", world.cas_url));
+        set(headers, "location", &format!("{}{place}", world.cas_url()));
     }
     response
 }

@@ -18,8 +18,13 @@ impl Client {
 
     /// With any token or none.
     pub fn with(hub: &Hub, token: Option<&str>) -> Client {
+        Client::at(hub.endpoint(), token)
+    }
+
+    /// At another address than the Hub's own.
+    pub fn at(endpoint: &str, token: Option<&str>) -> Client {
         let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
-        Client { http, endpoint: hub.endpoint().to_owned(), token: token.map(str::to_owned) }
+        Client { http, endpoint: endpoint.to_owned(), token: token.map(str::to_owned) }
     }
 
     /// A request to a path, or to a whole address.

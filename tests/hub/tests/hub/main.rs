@@ -6,4 +6,5 @@ mod client;
 mod faults;
 mod feed;
 mod official;
+mod proxy;
 mod repos;
