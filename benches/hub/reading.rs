@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lacuna_test_hub::{Hub, Link};
+use lacuna_test_hub::{Hub, Link, Moved};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use crate::{
@@ -37,7 +37,7 @@ pub fn sequential() -> Found {
     let content = bytes(1, SIZE as usize);
     hub.put_file(BUCKET, NAME, content.clone()).expect("the Hub takes the file");
     println!("cold sequential read of {} MB, MB/s", SIZE / MB);
-    let (mut ours, mut curls) = (Vec::new(), Vec::new());
+    let (mut ours, mut curls, mut moved) = (Vec::new(), Vec::new(), Moved::default());
     for round in 0..ROUNDS {
         curls.push(curl(&hub));
         // A machine that knows nothing: it has the folder listed, no more.
@@ -45,9 +45,11 @@ pub fn sequential() -> Found {
         m.mount();
         shows(&m, &[NAME.to_owned()]);
         let path = m.mnt().join(NAME);
+        let before = hub.counts();
         let start = Instant::now();
         read(&path);
         ours.push(SIZE as f64 / MB as f64 / start.elapsed().as_secs_f64());
+        moved = hub.counts().since(&before).of("");
         println!("  curl {:>7.0}   drive {:>7.0}", curls[round], ours[round]);
         // From what was kept: the clock is not running.
         assert!(std::fs::read(&path).expect("the file is read") == content, "other bytes came");

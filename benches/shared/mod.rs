@@ -1,4 +1,5 @@
 //! What the benchmarks share: data, the edits of which they tell what a save moves, and the bars.
+#![allow(dead_code, reason = "each benchmark uses its part")]
 
 use std::{ops::Range, path::PathBuf};
 
@@ -27,6 +28,13 @@ pub fn bytes(seed: u64, len: usize) -> Vec<u8> {
             out.extend((0..run).map(|i| if i % 700 == 0 { rng.random() } else { word[i % word.len()] }));
         }
     }
+    out
+}
+
+/// Random bytes, which no packing makes fewer.
+pub fn incompressible(seed: u64, len: usize) -> Vec<u8> {
+    let mut out = vec![0; len];
+    StdRng::seed_from_u64(seed).fill_bytes(&mut out);
     out
 }
 

@@ -1,7 +1,12 @@
 //! The CAS: `xet-client`'s own simulation server over a folder, with what it lacks put before it: tokens,
-//! `/v2/file-chunk-hashes`, counting and faults.
+//! `/v2/file-chunk-hashes`, ranges of xorbs without reading all of them, counting and faults.
 
-use std::{path::Path, str::FromStr, sync::Arc};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 
 use anyhow::{Context, Result};
 use axum::{
@@ -28,7 +33,7 @@ use xet_core_structures::{
 use xet_runtime::{config::XetConfig, core::XetContext};
 
 use crate::{
-    answers,
+    answers, serving,
     world::{World, bearer, seconds},
 };
 
@@ -39,6 +44,8 @@ pub struct Cas {
     /// The address of the server itself: no tokens, no counts, no faults.
     pub upstream: String,
     store: Arc<dyn DirectAccessClient>,
+    /// Where it keeps the xorbs.
+    xorbs: PathBuf,
     http: reqwest::Client,
 }
 
@@ -59,7 +66,13 @@ impl Cas {
             server.serve_until_stopped(listener, stop).await
         });
         let http = reqwest::Client::builder().no_proxy().build().context("no HTTP client for the CAS")?;
-        Ok(Cas { ctx, upstream: format!("http://127.0.0.1:{port}"), store, http })
+        Ok(Cas {
+            ctx,
+            upstream: format!("http://127.0.0.1:{port}"),
+            store,
+            xorbs: folder.join("xorbs"),
+            http,
+        })
     }
 
     /// The length of a content, if there is such a one.
@@ -67,14 +80,14 @@ impl Cas {
         self.store.get_file_size(&MerkleHash::from_hex(hash).ok()?).await.ok()
     }
 
-    /// Bytes of a content.
+    /// Bytes of a content, piece by piece.
     ///
     /// # Errors
-    /// There is none, or not so far.
-    pub async fn read(&self, hash: &str, range: Option<std::ops::Range<u64>>) -> Result<bytes::Bytes> {
+    /// There is none.
+    pub async fn read(&self, hash: &str, range: Range<u64>) -> Result<Body> {
         let hash = MerkleHash::from_hex(hash).context("no hash")?;
-        let range = range.map(|range| FileRange::new(range.start, range.end));
-        Ok(self.store.get_file_data(&hash, range).await?)
+        let (info, _) = self.store.get_file_reconstruction_info(&hash).await?.context("no such content")?;
+        Ok(Body::from_stream(serving::content(Arc::clone(&self.store), info.segments, range)))
     }
 
     /// Registers a content of `hash`'s segments so many times over; returns its hash.
@@ -222,6 +235,11 @@ pub async fn answer(world: Arc<World>, request: Request<Body>) -> Response<Body>
                 return answers::error(status, None, "the CAS token does not allow this");
             }
         }
+    }
+    if path == "/v1/fetch_term"
+        && let Some(answer) = serving::xorb_range(&world.cas.xorbs, request.uri(), request.headers())
+    {
+        return answer;
     }
     match path.strip_prefix("/v2/file-chunk-hashes/") {
         Some(hash) => world.cas.chunk_hashes(hash, request.headers()).await,

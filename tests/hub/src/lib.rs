@@ -32,6 +32,7 @@ mod line;
 mod proxy;
 pub mod repo;
 mod route;
+mod serving;
 pub mod tokens;
 mod tree;
 mod world;

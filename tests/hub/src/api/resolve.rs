@@ -5,7 +5,6 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
-use bytes::Bytes;
 
 use super::{Asked, token_route};
 use crate::{
@@ -105,19 +104,25 @@ pub async fn blob(world: &World, asked: &Asked, ticket: &str) -> Answer {
         return Err(answers::error(StatusCode::FORBIDDEN, None, "the signature is not good"));
     };
     let wanted = answers::range(&asked.headers, size);
-    let read = match &wanted {
-        Ok(_) if asked.method == "HEAD" || size == 0 => Ok(Bytes::new()),
-        Ok(range) => world.cas.read(&hash, range.clone()).await,
-        Err(()) => Ok(Bytes::new()),
+    let body = match wanted {
+        Ok(range) if asked.method != "HEAD" && size > 0 => world
+            .cas
+            .read(&hash, range.unwrap_or(0..size))
+            .await
+            .map_err(|e| answers::error(StatusCode::BAD_GATEWAY, None, &format!("{e:#}")))?,
+        _ => Body::empty(),
     };
-    let bytes = read.map_err(|e| answers::error(StatusCode::BAD_GATEWAY, None, &format!("{e:#}")))?;
-    let mut response = serve(asked, size, |_| bytes);
+    let mut response = serve(asked, size, |_| body);
     set(response.headers_mut(), "etag", &format!("\"{hash}\""));
     Ok(response)
 }
 
 /// Serves bytes or a range of them; `take` gives those of the range.
-fn serve(asked: &Asked, size: u64, take: impl FnOnce(std::ops::Range<u64>) -> Bytes) -> Response<Body> {
+fn serve<B: Into<Body>>(
+    asked: &Asked,
+    size: u64,
+    take: impl FnOnce(std::ops::Range<u64>) -> B,
+) -> Response<Body> {
     let (status, range) = match answers::range(&asked.headers, size) {
         Err(()) => {
             let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
@@ -137,7 +142,7 @@ fn serve(asked: &Asked, size: u64, take: impl FnOnce(std::ops::Range<u64>) -> By
     }
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     if asked.method != "HEAD" {
-        *response.body_mut() = Body::from(take(range));
+        *response.body_mut() = take(range).into();
     }
     response
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lacuna_test_hub::Hub;
+use lacuna_test_hub::{Hub, Operation};
 use rand::{Rng, RngCore, SeedableRng, rngs::SmallRng};
 use serde_json::Value;
 use xet_client::{
@@ -171,4 +171,31 @@ async fn the_cas_wants_a_token_that_is_good() {
     hub.set_token_life(0);
     let (_, stale, _) = token(&hub, &bucket, "read").await;
     assert_eq!(Client::with(&hub, Some(&stale)).get(&terms).await.status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_content_reads_as_the_content_again_and_again() {
+    let hub = Hub::start().await.unwrap();
+    let bucket = hub.bucket("me/x");
+    let one = bytes(7, 6_000_000);
+    let hash = hub.put_file(&bucket, "one", one.clone()).unwrap();
+    assert_eq!(hub.repeat(&hash, 1).unwrap(), hash, "once is the content itself");
+    let (many, all) = (hub.repeat(&hash, 3).unwrap(), one.repeat(3));
+    assert!(hub.read_content(&many, 18_000_000).unwrap() == all);
+    // By its address too, over the edges of segments and of what is unpacked at once.
+    hub.mutate(
+        &bucket,
+        vec![Operation::AddFile { path: "many".into(), xet_hash: many, mtime: None, content_type: None }],
+    )
+    .unwrap();
+    let client = Client::new(&hub);
+    let place =
+        client.get("/buckets/ada/x/resolve/many").await.headers()["location"].to_str().unwrap().to_owned();
+    for range in
+        [0..18_000_000, 5_999_999..6_000_001, 100..101, 4_000_000..13_000_000, 17_999_990..18_000_000]
+    {
+        let asked = format!("bytes={}-{}", range.start, range.end - 1);
+        let answer = client.ask(reqwest::Method::GET, &place).header("Range", asked).send().await.unwrap();
+        assert!(answer.bytes().await.unwrap()[..] == all[range.clone()], "{range:?}");
+    }
 }

@@ -77,14 +77,3 @@ async fn a_connection_that_breaks_behind_it_breaks_before_it() {
     assert!(client.ask(reqwest::Method::GET, "/api/buckets/ada/x").send().await.is_err());
     assert_eq!(client.get("/api/buckets/ada/x").await.status(), 200);
 }
-
-#[test]
-fn a_repeated_content_reads_as_the_content_again_and_again() {
-    let hub = Hub::start_blocking().unwrap();
-    let bucket = hub.bucket("me/x");
-    let one: Vec<u8> = (0..700_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let hash = hub.put_file(&bucket, "one", one.clone()).unwrap();
-    let many = hub.repeat(&hash, 5).unwrap();
-    assert!(hub.read_content(&many, 3_500_000).unwrap() == one.repeat(5));
-    assert_eq!(hub.repeat(&hash, 1).unwrap(), hash, "once is the content itself");
-}
