@@ -56,8 +56,10 @@ pub fn sequential() -> Found {
     }
     let (drive, curl) = (median(ours.clone()), median(curls.clone()));
     println!("  medians: curl {curl:.0}, drive {drive:.0}: {:.2} of curl (bar: {SEQUENTIAL})", drive / curl);
-    let figures =
-        serde_json::json!({ "size": SIZE, "drive_mb_s": ours, "curl_mb_s": curls, "ratio": drive / curl });
+    println!("  the drive asked {} times for {} MB of packed bytes", moved.requests, moved.down / MB);
+    let figures = serde_json::json!({
+        "size": SIZE, "drive_mb_s": ours, "curl_mb_s": curls, "ratio": drive / curl, "moved": moved,
+    });
     (figures, vec![Verdict::least("cold sequential read, of curl's", drive / curl, SEQUENTIAL)])
 }
 

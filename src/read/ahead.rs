@@ -6,6 +6,8 @@ use std::ops::Range;
 const FIRST: u64 = 512 << 10;
 /// The longest read-ahead, bytes.
 pub const MAX_AHEAD: u64 = 16 << 20;
+/// A whole read-ahead is fetched in so many pieces, which are under way together.
+const PIECES: u64 = 4;
 /// A read may start this far behind or ahead of the last one's end and still count as in order: kernels
 /// send the reads of one program out of order.
 const SLACK: u64 = 4 << 20;
@@ -37,6 +39,18 @@ impl Ahead {
     }
 }
 
+/// Where reading `ahead` bytes beyond the byte `end` of a file of `size` stops: at an edge of pieces whose size
+/// grows with the read-ahead. Whoever reads in little steps has few large pieces fetched, not one more little one
+/// with each step.
+pub fn until(end: u64, ahead: u64, size: u64) -> u64 {
+    let far = end.saturating_add(ahead);
+    if far >= size {
+        return size.max(end);
+    }
+    let unit = (ahead / PIECES).max(1);
+    (far - far % unit).max(end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +66,27 @@ mod tests {
         }
         assert_eq!(a.note(&(40 * 4096..41 * 4096)), MAX_AHEAD);
         assert_eq!(a.note(&(1 << 30..(1 << 30) + 4096)), 0, "a random read fetches itself alone");
+    }
+
+    #[test]
+    fn reading_ahead_stops_at_edges_of_pieces() {
+        const M: u64 = 1 << 20;
+        for (end, ahead, size, want) in [
+            (0, 0, 100 * M, 0),
+            (5, 0, 100 * M, 5),
+            (M, MAX_AHEAD, 100 * M, 16 * M),
+            (M + 1, MAX_AHEAD, 100 * M, 16 * M),
+            (4 * M - 1, MAX_AHEAD, 100 * M, 16 * M),
+            (4 * M, MAX_AHEAD, 100 * M, 20 * M),
+            (8192, FIRST, 100 * M, FIRST),
+            (90 * M, MAX_AHEAD, 100 * M + 3, 100 * M + 3),
+            (100 * M, MAX_AHEAD, 100 * M, 100 * M),
+            (100 * M, MAX_AHEAD, 99 * M, 100 * M),
+            (7, 1, 100, 8),
+            (u64::MAX - 5, MAX_AHEAD, u64::MAX, u64::MAX),
+        ] {
+            assert_eq!(until(end, ahead, size), want, "{ahead} beyond {end} of {size}");
+        }
     }
 
     #[test]

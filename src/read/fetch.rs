@@ -11,6 +11,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 
+use super::ahead::until;
 use crate::{
     error::{Error, Result},
     node::Content,
@@ -67,17 +68,12 @@ impl Fetches {
             if ahead > 0
                 && let Some(last) = need.last()
             {
-                let more = last.end..last.end.saturating_add(ahead).min(base.size);
-                for gap in file.gaps(more) {
+                for gap in file.gaps(last.end..until(last.end, ahead, base.size)) {
                     missing.insert(gap);
                 }
             }
             missing.subtract(&covered);
-            for piece in missing.iter().flat_map(pieces) {
-                let (remote, keeper) = (remote.clone(), keeper.clone());
-                let fetch = self.start(remote, keeper, file.clone(), base, epoch, piece.clone());
-                under_way.push((piece, fetch));
-            }
+            self.start_all(&mut under_way, remote, keeper, file, base, epoch, &missing);
             for (r, f) in under_way.iter() {
                 if need.iter().any(|n| n.start < r.end && r.start < n.end) {
                     waits.push((r.start, f.clone()));
@@ -89,6 +85,50 @@ impl Fetches {
             parts.push((at, wait.await?));
         }
         Ok(parts)
+    }
+
+    /// Sees to it that what is missing of the `ahead` bytes from the byte `end` on is being fetched, and waits
+    /// for none of it: for a reader who has all that it asked for, so that it need not wait the next time.
+    pub fn ahead(
+        &self,
+        remote: &Arc<dyn Remote>,
+        keeper: &Arc<dyn Keeper>,
+        file: &Arc<StagedFile>,
+        end: u64,
+        ahead: u64,
+    ) {
+        // Mostly all of it is here.
+        if file.gaps(end..until(end, ahead, file.size())).is_empty() {
+            return;
+        }
+        let Some((first, base, epoch)) = file.next_gap(end, ahead) else { return };
+        let until = until(end, ahead, base.size);
+        if first.start >= until {
+            return;
+        }
+        let mut under_way = lock(&self.under_way);
+        let covered: RangeSet = under_way.iter().map(|(r, _)| r.clone()).collect();
+        let mut missing: RangeSet = file.gaps(first.start..until).into_iter().collect();
+        missing.subtract(&covered);
+        self.start_all(&mut under_way, remote, keeper, file, base, epoch, &missing);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "where from, where to, what")]
+    fn start_all(
+        &self,
+        under_way: &mut UnderWay,
+        remote: &Arc<dyn Remote>,
+        keeper: &Arc<dyn Keeper>,
+        file: &Arc<StagedFile>,
+        base: Content,
+        epoch: u64,
+        missing: &RangeSet,
+    ) {
+        for piece in missing.iter().flat_map(pieces) {
+            let (remote, keeper) = (remote.clone(), keeper.clone());
+            let fetch = self.start(remote, keeper, file.clone(), base, epoch, piece.clone());
+            under_way.push((piece, fetch));
+        }
     }
 
     fn start(

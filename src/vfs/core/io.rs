@@ -50,7 +50,12 @@ impl Core {
         // It can be lost to a new base; a few rounds are plenty, and an endless one would hang the program.
         for _ in 0..16 {
             match file.staged.read_with(range.clone(), &fetched).map_err(|e| error_fault(open.ino, &e))? {
-                Read::Ready(bytes) => return Ok(bytes),
+                Read::Ready(bytes) => {
+                    if ahead > 0 {
+                        file.fetches.ahead(&self.remote, &keeper, &file.staged, range.end, ahead);
+                    }
+                    return Ok(bytes);
+                }
                 Read::Missing { gaps, base, epoch } => {
                     let parts = file
                         .fetches
