@@ -57,7 +57,7 @@ known! {
     "read-only" Error [Retry] "The remote may not be written to"
         "get the right to write there, or mount it with --read-only"
     "signed-out" Error [SignIn] "The remote does not know who you are"
-        "sign in: lacuna login hf"
+        "sign in: `lacuna login hf`"
     "mount-failed" Error [Retry] "The drive is not mounted"
         "mend the cause; it is tried again by itself, or at once by `lacuna mount`"
     "remote-failed" Error [Retry] "The remote failed"

@@ -137,7 +137,7 @@ impl SignIn {
         let (found, _) = self.tokens().await?;
         let (token, at) = found.ok_or_else(|| {
             Error::new(Kind::SignedOut, "nobody is signed in")
-                .remedy("sign in: lacuna login hf")
+                .remedy("sign in: `lacuna login hf`")
                 .at(&self.endpoint)
         })?;
         let known = page.and_then(|_| self.lister().clone()).filter(|(whose, _)| *whose == token);

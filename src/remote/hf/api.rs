@@ -343,17 +343,17 @@ impl Answer {
         let error = |kind, text: &str| Error::new(kind, format!("{text}: {said}")).at(what);
         match (self.status, code) {
             (_, "GatedRepo") => error(Kind::Denied, "the Hub wants its terms accepted first")
-                .remedy("open its page at the Hub, ask for access, and sign in: lacuna login hf"),
+                .remedy("open its page at the Hub, ask for access, and sign in: `lacuna login hf`"),
             (401, _) => {
-                error(Kind::SignedOut, "the Hub does not know who asks").remedy("sign in: lacuna login hf")
+                error(Kind::SignedOut, "the Hub does not know who asks").remedy("sign in: `lacuna login hf`")
             }
             (403, _) => error(Kind::Denied, "the Hub does not allow it")
-                .remedy("sign in with a token that may do it: lacuna login hf"),
+                .remedy("sign in with a token that may do it: `lacuna login hf`"),
             (404, "RevisionNotFound") => {
                 error(Kind::NotFound, "there is no such revision").remedy("check what follows the @")
             }
             (404, _) => error(Kind::NotFound, "the Hub has it not, or hides it")
-                .remedy("check the name; if it is private, sign in: lacuna login hf"),
+                .remedy("check the name; if it is private, sign in: `lacuna login hf`"),
             (413 | 507, _) => error(Kind::NoSpace, "the Hub has no room for it")
                 .remedy("free space there, or raise the quota"),
             (429, _) => error(Kind::Offline, "the Hub wants to be asked less often")

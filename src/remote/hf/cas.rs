@@ -177,10 +177,11 @@ impl Cas {
         if self.passes.only_reads.load(Ordering::Relaxed) {
             if self.passes.unknown.load(Ordering::Relaxed) {
                 return Err(Error::new(Kind::SignedOut, "the Hub lets only those write here whom it knows")
-                    .remedy("sign in: lacuna login hf; or mount with --read-only"));
+                    .remedy("sign in: `lacuna login hf`; or mount with --read-only"));
             }
-            return Err(Error::new(Kind::Denied, "the Hub lets this user only read here")
-                .remedy("sign in with a token that may write: lacuna login hf; or mount with --read-only"));
+            return Err(Error::new(Kind::Denied, "the Hub lets this user only read here").remedy(
+                "sign in with a token that may write: `lacuna login hf`; or mount with --read-only",
+            ));
         }
         Ok(())
     }

@@ -138,7 +138,7 @@ export const STATES: Record<string, () => DriveStatus[]> = {
           code: 'signed-out',
           title: 'The remote does not know who you are',
           cause: 'the Hub does not know who asks: Invalid username or password.',
-          remedy: 'sign in: lacuna login hf',
+          remedy: 'sign in: `lacuna login hf`',
           severity: 'error',
           path: null,
           action: 'sign-in',
