@@ -148,12 +148,11 @@ impl Account {
         clean(&text).map(|t| (t, Found::CommandLine(theirs.clone())))
     }
 
-    /// A token of this machine that does not count because one comes before it that was signed in with, and is
-    /// another one. (Nothing can take the place of what the environment says.)
-    pub fn other(&self, endpoint: &str) -> Option<(String, Found)> {
-        let (counts, at) = self.find(endpoint)?;
-        let kept_here = matches!(at, Found::Keychain | Found::File(_));
-        self.theirs().filter(|(theirs, _)| kept_here && *theirs != counts)
+    /// A token of this machine that does not count because the one that does ([`Account::find`]) was signed in with,
+    /// and is another one. (Nothing can take the place of what the environment says.)
+    pub fn other(&self, counts: &(String, Found)) -> Option<(String, Found)> {
+        let kept_here = matches!(counts.1, Found::Keychain | Found::File(_));
+        self.theirs().filter(|(theirs, _)| kept_here && *theirs != counts.0)
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
@@ -232,15 +231,20 @@ mod tests {
             assert_eq!(at == Found::Keychain, !locked);
             assert_eq!(a.find("https://hub"), Some(("hf_mine".into(), at)));
             assert_eq!(a.token("https://hub").as_deref(), Some("hf_mine"));
-            assert_eq!(a.other("https://hub").unwrap().0, "hf_theirs");
-            assert_eq!(a.other("https://other"), None, "it counts there");
+            let other = |endpoint: &str| a.find(endpoint).and_then(|counts| a.other(&counts));
+            assert_eq!(other("https://hub").unwrap().0, "hf_theirs");
+            assert_eq!(other("https://other"), None, "it counts there");
             assert_eq!(a.find("https://other").unwrap().0, "hf_theirs", "a token goes to no other Hub");
             assert!(a.sign_out("https://hub").unwrap() && !a.sign_out("https://hub").unwrap());
             assert_eq!(a.token("https://hub").as_deref(), Some("hf_theirs"));
         }
         let given = account(dir.path(), true, Some("hf_env"));
-        assert_eq!(given.find("x").unwrap().1, Found::Environment);
-        assert_eq!(given.other("x"), None, "nothing can take its place");
+        let counts = given.find("x").unwrap();
+        assert_eq!(
+            (&counts.1, given.other(&counts)),
+            (&Found::Environment, None),
+            "nothing can take its place"
+        );
     }
 
     #[test]

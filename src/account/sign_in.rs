@@ -58,7 +58,12 @@ impl SignIn {
     /// that holds up nobody.
     async fn tokens(&self) -> Result<(Option<(String, Found)>, Option<(String, Found)>)> {
         let (account, endpoint) = (self.account.clone(), self.endpoint.clone());
-        blocking(move || Ok((account.find(&endpoint), account.other(&endpoint)))).await
+        blocking(move || {
+            let found = account.find(&endpoint);
+            let other = found.as_ref().and_then(|counts| account.other(counts));
+            Ok((found, other))
+        })
+        .await
     }
 
     async fn user(&self, token: &str, at: Option<&Found>) -> Result<hf::User> {
