@@ -2,6 +2,7 @@
 //! line does, and hands the folders in.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     io::Write,
     path::{Component, Path, PathBuf},
@@ -147,6 +148,9 @@ pub struct Settings {
     /// What holds for all of them.
     #[serde(default)]
     pub agent: AgentSettings,
+    /// What the user has allowed drives to take on this machine, by their names: it outlives an unmount.
+    #[serde(default)]
+    pub cache_limits: BTreeMap<String, Option<u64>>,
     /// What this version does not know is kept as it is.
     #[serde(flatten)]
     pub rest: serde_json::Map<String, serde_json::Value>,
@@ -158,6 +162,7 @@ impl Default for Settings {
             version: Self::VERSION,
             drives: Vec::new(),
             agent: AgentSettings::default(),
+            cache_limits: BTreeMap::new(),
             rest: serde_json::Map::new(),
         }
     }

@@ -71,6 +71,8 @@ known! {
         "let every user open it: sudo chmod 0666 /dev/fuse"
     "no-fusermount" Error "The helper fusermount3 is missing"
         "install it: sudo apt install fuse3"
+    "no-mtab" Warning "Drives can't be unmounted: /etc/mtab is missing"
+        "make it: sudo ln -s /proc/self/mounts /etc/mtab"
     "no-allow-other" Info "Only you can see your drives"
         "to show a drive to other users, add the line user_allow_other to /etc/fuse.conf"
     "not-built" Error "Mounting is not built yet for this system"
@@ -179,9 +181,11 @@ pub enum DriverFacts {
         device: Result<(), io::ErrorKind>,
         /// Whether `fusermount3` is on the search path.
         helper: bool,
+        /// Whether there is `/etc/mtab`, without which `fusermount3 -u` fails.
+        mtab: bool,
         /// Whether `/etc/fuse.conf` has `user_allow_other`.
         allow_other: bool,
-        /// Whether this is root, who needs neither of the two.
+        /// Whether this is root, who needs none of the three.
         root: bool,
     },
     /// Mounting is not built for this system.
@@ -190,7 +194,7 @@ pub enum DriverFacts {
 
 /// Judges them.
 pub fn judge_driver(facts: DriverFacts) -> Vec<Finding> {
-    let DriverFacts::Fuse { device, helper, allow_other, root } = facts else {
+    let DriverFacts::Fuse { device, helper, mtab, allow_other, root } = facts else {
         return vec![Finding::bad(
             "mounting",
             problem("not-built", "only FUSE on Linux is built so far", None),
@@ -213,6 +217,15 @@ pub fn judge_driver(facts: DriverFacts) -> Vec<Finding> {
             Finding::bad("fusermount3", problem("no-fusermount", why, None))
         }
     });
+    if helper && !root {
+        found.push(match mtab {
+            true => Finding::ok("/etc/mtab is there"),
+            false => {
+                let why = "fusermount3 wants it to unmount, and only root can without it";
+                Finding::bad("/etc/mtab", problem("no-mtab", why, None))
+            }
+        });
+    }
     found.push(match (allow_other, root) {
         (true, _) => Finding::ok("user_allow_other is set: other users may be shown a drive"),
         (false, true) => Finding::ok("user_allow_other is not set; root does not need it"),
@@ -279,19 +292,22 @@ mod tests {
 
     #[test]
     fn verdicts_follow_what_mounting_needs() {
-        let verdicts = |device, helper, allow_other, root| {
-            judge_driver(DriverFacts::Fuse { device, helper, allow_other, root })
+        let verdicts = |device, helper, mtab, allow_other, root| {
+            judge_driver(DriverFacts::Fuse { device, helper, mtab, allow_other, root })
                 .iter()
                 .map(Finding::verdict)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(verdicts(Ok(()), true, true, false), ["ok", "ok", "ok"]);
-        assert_eq!(verdicts(Ok(()), false, false, true), ["ok", "ok", "ok"]);
-        assert_eq!(verdicts(Ok(()), false, false, false), ["ok", "fail", "warn"]);
-        assert_eq!(verdicts(Err(io::ErrorKind::PermissionDenied), true, true, false), ["fail", "ok", "ok"]);
+        assert_eq!(verdicts(Ok(()), true, true, true, false), ["ok", "ok", "ok", "ok"]);
+        assert_eq!(verdicts(Ok(()), false, false, false, true), ["ok", "ok", "ok"]);
+        assert_eq!(verdicts(Ok(()), false, true, false, false), ["ok", "fail", "warn"]);
+        assert_eq!(verdicts(Ok(()), true, false, true, false), ["ok", "ok", "warn", "ok"]);
+        let denied = Err(io::ErrorKind::PermissionDenied);
+        assert_eq!(verdicts(denied, true, true, true, false), ["fail", "ok", "ok", "ok"]);
         let absent = judge_driver(DriverFacts::Fuse {
             device: Err(io::ErrorKind::NotFound),
             helper: true,
+            mtab: true,
             allow_other: true,
             root: true,
         });

@@ -96,7 +96,7 @@ proptest! {
     fn every_chain_of_edits_reads_back(
         seed in any::<u64>(),
         size in prop_oneof![0usize..3000, 3000usize..300_000, 1_000_000usize..2_500_000],
-        offers in prop_oneof![3 => Just(Offers::All), 1 => Just(Offers::ChunksOnly), 1 => Just(Offers::Nothing)],
+        offers in prop_oneof![3 => Just(Offers::All), 1 => Just(Offers::ChunksOnly), 2 => Just(Offers::Gaps), 1 => Just(Offers::Nothing)],
         steps in prop::collection::vec((prop::collection::vec(op(), 1..4), prop_oneof![Just(Who::Same), Just(Who::Fresh)], any::<bool>()), 1..7),
     ) {
         runtime().block_on(async {
@@ -157,7 +157,7 @@ fn the_verification_is_that_of_a_clean_upload() {
     use xet_client::cas_client::DirectAccessClient;
     use xet_core_structures::metadata_shard::chunk_verification::range_hash_from_chunks;
     runtime().block_on(async {
-        for offers in [Offers::All, Offers::ChunksOnly, Offers::Nothing] {
+        for offers in [Offers::All, Offers::ChunksOnly, Offers::Gaps, Offers::Nothing] {
             let store = Store::new(offers);
             let mut file = Edited::new(varied(3, 1_600_000, 2048));
             file.save(&store.machine().0).await;
@@ -373,6 +373,24 @@ fn damage_is_told() {
         let mut edit = file.clone();
         edit.write(1_500_000, b"changed");
         edit.save(&store.machine().0).await;
+    });
+}
+
+/// What a remote tells wrongly of the parts that stay is found out and not used.
+#[test]
+fn a_wrong_summary_costs_economy_only() {
+    runtime().block_on(async {
+        let store = Store::new(Offers::Gaps);
+        let mut file = Edited::new(distinct(6, 2_000_000, 2048));
+        file.save(&store.machine().0).await;
+        for damage in [None, Some(Damage::Rows)] {
+            *store.damage.lock().unwrap() = damage;
+            let mut edit = file.clone();
+            edit.write(1_500_000, b"changed");
+            let receipt = edit.save(&store.machine().0).await.receipt;
+            let all = receipt.reread > 2_000_000;
+            assert_eq!(all, damage.is_some(), "{receipt:?}");
+        }
     });
 }
 

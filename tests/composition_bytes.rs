@@ -117,3 +117,34 @@ async fn a_remote_without_outlines_is_read_through() {
     let (reader, _dir) = store.machine();
     assert!(read_back(&reader, &file.base.unwrap(), 8 << 20).await == file.bytes);
 }
+
+/// Where the remote tells what stays, only the segments that are touched are read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_file_never_seen_the_touched_segments_are_read() {
+    let store = Store::new(Offers::Gaps);
+    let mut file = Edited::new(distinct(1, 80 * MB, 1 << 18));
+    file.save(&store.machine().0).await;
+    let (stranger, _dir) = store.machine();
+    // The first xorb holds 64 MiB, the second the rest.
+    for (i, at) in [70 * MB, 70 * MB + 100, 75 * MB, file.bytes.len()].into_iter().enumerate() {
+        file.write(at, &varied(2, 1024, 256));
+        store.moved();
+        let uploaded = file.save(&stranger).await;
+        let (up, down) = store.moved();
+        println!("{up} up, {down} down; {:?}", uploaded.receipt);
+        assert!(up < 300_000, "{up} up");
+        match i {
+            0 => assert!((12 * MB as u64..18 * MB as u64).contains(&uploaded.receipt.reread), "{down} down"),
+            _ => assert!(up + down < 512 * 1024, "the list is known by now"),
+        }
+    }
+    file.resize(66 * MB);
+    let (other, _dir) = store.machine();
+    store.moved();
+    file.save(&other).await;
+    let (up, down) = store.moved();
+    println!("truncated: {up} up, {down} down");
+    assert!(up < 300_000 && down < 18 * MB as u64, "truncated: {up} up, {down} down");
+    let (reader, _dir) = store.machine();
+    assert!(read_back(&reader, &file.base.unwrap(), 8 << 20).await == file.bytes);
+}

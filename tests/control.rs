@@ -417,6 +417,12 @@ async fn limits_outlive_the_agent() {
     assert_eq!(wanted.drive.cache_limit, Some(5_000));
     assert_eq!((wanted.bandwidth.up.limit(), wanted.bandwidth.down.limit()), (Some(1_000), None));
     assert_eq!(agent.client().await.ask(Request::Settings).await.unwrap(), Reply::Settings(settings));
+    agent.client().await.ask(Request::Unmount { drive: "a".into() }).await.unwrap();
+    agent.end().await;
+
+    let agent = start(dir.path()).await;
+    let drive = agent.mount("store:/srv/a", &mountpoint(dir.path(), "a")).await;
+    assert_eq!(drive.wanted.drive.cache_limit, Some(5_000), "it outlives an unmount");
     agent.end().await;
 }
 

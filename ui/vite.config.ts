@@ -7,7 +7,8 @@ export default defineConfig(({ mode }) => ({
   base: './',
   plugins: [svelte()],
   define: { __DEMO__: JSON.stringify(mode === 'demo') },
-  server: { port: 5173, strictPort: true },
+  // The app's own words lie beside its source, outside of this folder.
+  server: { port: 5173, strictPort: true, fs: { allow: ['.', '../src-tauri/words'] } },
   build: {
     outDir: mode === 'demo' ? 'dist-demo' : 'dist',
     target: ['es2022', 'chrome105', 'safari16'],

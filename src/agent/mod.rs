@@ -120,6 +120,7 @@ impl Agent {
     /// Takes the drives of the settings into the table; [`Agent::mount_listed`] mounts them.
     fn list(&self, settings: &Settings) {
         self.share(settings.agent);
+        self.table().limits.clone_from(&settings.cache_limits);
         for config in &settings.drives {
             let failed = config::check_name(&config.name).err();
             let slot = match failed {
@@ -219,8 +220,8 @@ impl Agent {
                 };
                 if let Some(name) = name {
                     let mut config = DriveConfig { read_only, ..DriveConfig::new(&name, url, mountpoint) };
-                    if let Some(before) = table.drives.get(&name) {
-                        config.cache_limit = before.config.cache_limit;
+                    if let Some(limit) = table.limits.get(&name) {
+                        config.cache_limit = *limit;
                     }
                     let entry = Entry { config: config.clone(), keep, slot: Slot::Mounting };
                     let before = table.drives.insert(config.name.clone(), entry);
@@ -335,7 +336,8 @@ impl Agent {
                         .remedy("try again in a moment"));
                 }
                 Some(Slot::Failed { why, .. }) => {
-                    return Err(Error::new(Kind::Busy, format!("the drive is not mounted: {}", why.cause()))
+                    let cause = why.cause();
+                    return Err(Error::new(Kind::Busy, format!("the drive is not mounted: {cause}"))
                         .at(name)
                         .remedy(why.remedy_text().unwrap_or("see `lacuna status`")));
                 }

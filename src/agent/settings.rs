@@ -11,16 +11,19 @@ impl Agent {
     /// Writes the list of drives and what holds for all. What another version put into the settings stays.
     pub(super) async fn save(&self) -> Result<()> {
         let _one_writer = self.settings.lock().await;
-        let drives: Vec<DriveConfig> =
-            self.table().drives.values().filter(|e| e.keep).map(|e| e.config.clone()).collect();
+        let (drives, limits) = {
+            let table = self.table();
+            let kept = table.drives.values().filter(|e| e.keep).map(|e| e.config.clone());
+            (kept.collect::<Vec<DriveConfig>>(), table.limits.clone())
+        };
         let agent = self.shared();
         let file = self.home.settings();
         blocking(move || {
             let mut settings = Settings::load(&file)?;
-            if settings.drives == drives && settings.agent == agent {
+            if settings.drives == drives && settings.agent == agent && settings.cache_limits == limits {
                 return Ok(());
             }
-            (settings.drives, settings.agent) = (drives, agent);
+            (settings.drives, settings.agent, settings.cache_limits) = (drives, agent, limits);
             settings.save(&file)
         })
         .await
@@ -55,7 +58,7 @@ impl Agent {
         self.save().await.inspect_err(|_| self.share(before))
     }
 
-    /// Sets how much a drive may take on this machine, also of one that is not mounted now.
+    /// Sets how much a drive may take on this machine, also of one that is not mounted now, and for good.
     ///
     /// # Errors
     /// [`Kind::NotFound`]; what writing the settings fails with.
@@ -65,10 +68,12 @@ impl Agent {
             let name = find(&table, drive)?;
             let entry = table.drives.get_mut(&name).ok_or_else(|| no_drive(drive))?;
             entry.config.cache_limit = bytes;
-            match &entry.slot {
+            let held = match &entry.slot {
                 Slot::Held(held) | Slot::Leaving(held) => Some(held.clone()),
                 Slot::Mounting | Slot::Failed { .. } => None,
-            }
+            };
+            table.limits.insert(name, bytes);
+            held
         };
         if let Some(held) = held {
             held.set_cache_limit(bytes).await;

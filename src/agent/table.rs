@@ -17,6 +17,8 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Table {
     pub drives: BTreeMap<String, Entry>,
+    /// What the user has allowed each to take on this machine, also those that are not mounted now.
+    pub limits: BTreeMap<String, Option<u64>>,
     /// The agent is on its way out: no new drives.
     pub ending: bool,
 }

@@ -146,10 +146,11 @@ fn prepare(core: &Arc<Core>, forced: bool) -> Result<(Vec<Change>, Vec<Flight>)>
             set_data(core, ino, &file, true)?;
         }
     }
-    let pending = core.ns.pending(LOOK)?;
+    let after = Ino(core.look_after.load(Ordering::Relaxed));
+    let (pending, more) = core.ns.pending_after(after, LOOK)?;
     let chosen = {
         let mut queue = core.queue();
-        if pending.len() < LOOK {
+        if after == Ino(0) && more.is_none() && pending.len() < LOOK {
             let differs: HashSet<Ino> = pending.iter().map(|p| put_ino(p).unwrap_or(REMOVALS)).collect();
             queue.keep(|ino| differs.contains(&ino), now);
         }
@@ -159,6 +160,9 @@ fn prepare(core: &Arc<Core>, forced: bool) -> Result<(Vec<Change>, Vec<Flight>)>
             (forced || due).then(|| bytes(ino))
         })
     };
+    if chosen.is_empty() {
+        core.look_after.store(more.unwrap_or(Ino(0)).0, Ordering::Relaxed);
+    }
     if !chosen.iter().any(|&i| matches!(pending[i], Pending::Remove { .. })) {
         // Those that are left go with what replaces them, when that is due.
         core.queue().forget(REMOVALS);

@@ -20,9 +20,26 @@ impl Namespace {
     /// About `limit` of what differs, with every new folder that they need. Draws the remote's numbers
     /// of new nodes, for good.
     pub fn pending(&self, limit: usize) -> Result<Vec<Pending>> {
+        Ok(self.pending_after(Ino(0), limit)?.0)
+    }
+
+    /// The same of nodes that were made after `after`; and after which there are more.
+    pub fn pending_after(&self, after: Ino, limit: usize) -> Result<(Vec<Pending>, Option<Ino>)> {
         self.change(|tx| {
-            let mut nodes = row::pending(tx, limit)?;
+            let mut nodes = row::pending(tx, after, limit)?;
+            let more = nodes.last().filter(|_| nodes.len() >= limit).map(|n| n.ino);
             let mut have: HashSet<Ino> = nodes.iter().map(|n| n.ino).collect();
+            let removals = removals(tx, limit)?;
+            // What is removed goes in one batch with what takes its place.
+            for removal in &removals {
+                if let Pending::Remove { replaced_by: Some(by), .. } = removal
+                    && have.insert(*by)
+                    && row::differs(tx, *by)?
+                    && let Some(by) = row::get(tx, *by)?
+                {
+                    nodes.push(by);
+                }
+            }
             let mut i = 0;
             while let Some(parent) = nodes.get(i).map(|n| n.parent) {
                 if let Some(parent) = parent
@@ -34,32 +51,12 @@ impl Namespace {
                 }
                 i += 1;
             }
-            let mut out = Vec::with_capacity(nodes.len());
+            let mut out = Vec::with_capacity(nodes.len() + removals.len());
             for node in &nodes {
                 out.push(put(tx, node)?);
             }
-            // A folder can only go with or after what was in it. So where not all removals fit, those come
-            // first that nothing stands on.
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let fit: bool = tx
-                .prepare_cached(
-                    "SELECT (SELECT count(*) FROM (SELECT 1 FROM tombstones LIMIT ?1 + 1)) <= ?1",
-                )?
-                .query_row([limit.min(i64::MAX - 1)], |r| r.get(0))?;
-            let mut q = tx.prepare_cached(
-                "SELECT rid, version, s_parent, s_name FROM tombstones t \
-                 WHERE ?2 OR NOT EXISTS (SELECT 1 FROM tombstones c WHERE c.s_parent = t.rid) LIMIT ?1",
-            )?;
-            let rows = q.query_map(params![limit, fit], |r| {
-                Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?, r.get::<_, i64>(2)?, r.get::<_, String>(3)?))
-            })?;
-            for r in rows {
-                let (rid, version, parent, name) = r?;
-                let replaced_by = at_place(tx, parent, &name)?;
-                let expect = Version(version.cast_unsigned());
-                out.push(Pending::Remove { id: id_of(rid), expect, replaced_by });
-            }
-            Ok(out)
+            out.extend(removals);
+            Ok((out, more))
         })
     }
 
@@ -148,6 +145,30 @@ fn as_sent(what: &Pending, version: Version, content: Option<Content>) -> Option
         Kind::File => Body::File(content.or(*have).unwrap_or(Content::EMPTY)),
     };
     Some(RemoteNode { id: *id, parent: *parent, name: name.clone(), version, meta: *meta, body })
+}
+
+/// About `limit` of the removals. A folder can only go with or after what was in it. So where not all fit,
+/// those come first that nothing stands on.
+fn removals(tx: &Connection, limit: usize) -> Sql<Vec<Pending>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let fit: bool = tx
+        .prepare_cached("SELECT (SELECT count(*) FROM (SELECT 1 FROM tombstones LIMIT ?1 + 1)) <= ?1")?
+        .query_row([limit.min(i64::MAX - 1)], |r| r.get(0))?;
+    let mut q = tx.prepare_cached(
+        "SELECT rid, version, s_parent, s_name FROM tombstones t \
+         WHERE ?2 OR NOT EXISTS (SELECT 1 FROM tombstones c WHERE c.s_parent = t.rid) LIMIT ?1",
+    )?;
+    let rows = q.query_map(params![limit, fit], |r| {
+        Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?, r.get::<_, i64>(2)?, r.get::<_, String>(3)?))
+    })?;
+    let mut out = Vec::new();
+    for r in rows {
+        let (rid, version, parent, name) = r?;
+        let replaced_by = at_place(tx, parent, &name)?;
+        let expect = Version(version.cast_unsigned());
+        out.push(Pending::Remove { id: id_of(rid), expect, replaced_by });
+    }
+    Ok(out)
 }
 
 fn put(db: &Connection, node: &Node) -> Sql<Pending> {

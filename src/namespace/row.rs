@@ -179,10 +179,11 @@ pub(super) fn differs(db: &Connection, ino: Ino) -> Sql<bool> {
     q.query_row([sql(ino)], |r| r.get(0)).optional().map(|p| p.unwrap_or(false))
 }
 
-pub(super) fn pending(db: &Connection, limit: usize) -> Sql<Vec<Node>> {
-    let mut q =
-        db.prepare_cached(&format!("SELECT {COLUMNS} FROM nodes WHERE pending = 1 ORDER BY ino LIMIT ?"))?;
-    let rows = q.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
+pub(super) fn pending(db: &Connection, after: Ino, limit: usize) -> Sql<Vec<Node>> {
+    let mut q = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM nodes WHERE pending = 1 AND ino > ? ORDER BY ino LIMIT ?"
+    ))?;
+    let rows = q.query_map(params![sql(after), i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
     rows.map(|r| r.map(|(_, node)| node)).collect()
 }
 

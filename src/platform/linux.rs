@@ -1,6 +1,10 @@
 //! Linux: what mounting by FUSE needs, and which mounts are dead.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::health::DriverFacts;
 
@@ -10,6 +14,7 @@ pub fn driver_facts(path: &[PathBuf]) -> DriverFacts {
     DriverFacts::Fuse {
         device: device.map(drop).map_err(|e| e.kind()),
         helper: path.iter().any(|dir| dir.join("fusermount3").is_file()),
+        mtab: Path::new("/etc/mtab").exists(),
         allow_other: fs::read_to_string("/etc/fuse.conf").is_ok_and(|text| allows_other(&text)),
         root: super::is_root(),
     }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use xet_client::cas_types::FileRange;
 use xet_core_structures::{
     merklehash::{MerkleHash, compute_data_hash},
     metadata_shard::{chunk_verification::range_hash_from_chunks, file_structs::FileDataSequenceEntry},
@@ -13,9 +14,11 @@ use super::{
     Inner, cas_error,
     compose::Plan,
     damaged, fetch,
+    gaps::{self, Gaps},
     known::Rows,
     outline::Outline,
     packer::Part,
+    sum::{Merged, Sum},
     tree::{Node, Tree},
 };
 use crate::{error::Result, node::Content};
@@ -35,6 +38,8 @@ pub(super) struct Base {
     starts: Vec<u64>,
     /// One for each segment, or none at all where the remote does not tell them.
     verification: Vec<MerkleHash>,
+    /// What the remote tells of the parts that stay, if it was asked.
+    gaps: Option<Gaps>,
     outline: Option<Outline>,
     /// Where each node of the outline starts.
     nodes: Vec<u64>,
@@ -115,6 +120,7 @@ impl Base {
             segments,
             starts,
             verification,
+            gaps: None,
             outline,
             nodes,
             held: HashMap::new(),
@@ -122,6 +128,82 @@ impl Base {
             introduced: 0,
             fetched,
         })
+    }
+
+    /// Asks what the hash of an edit by `plan` needs and this machine can't compute by itself. Without an
+    /// answer (not all remotes have one) all chunks are learned by reading.
+    pub async fn ask(&mut self, plan: &Plan) -> Result<()> {
+        let rows = |s: &FileDataSequenceEntry| {
+            self.inner.known.rows(&s.xorb_hash, s.chunk_index_start..s.chunk_index_end)
+        };
+        let asked = gaps::question(&plan.touched(), &self.starts);
+        let touched = |s: &[u64]| asked.iter().any(|a| a.start < s[1] && s[0] < a.end);
+        let stays = self.starts.windows(2).any(|s| !touched(s));
+        if asked.is_empty()
+            || self.outline.is_some()
+            || !stays
+            || self.segments.iter().all(|s| rows(s).is_some())
+        {
+            return Ok(());
+        }
+        let answer =
+            match self.inner.client.get_file_chunk_hashes(&self.content.id.merkle(), asked.clone()).await {
+                Ok(answer) => answer,
+                Err(e) => {
+                    tracing::debug!("the parts of {} that stay are not told: {e}", self.content.id);
+                    return Ok(());
+                }
+            };
+        self.fetched += serde_json::to_vec(&answer).map_or(0, |json| json.len() as u64);
+        let chunks = self.segments.iter().map(|s| u64::from(s.chunk_index_end - s.chunk_index_start)).sum();
+        match Gaps::read(answer, &asked, &self.starts, chunks) {
+            Ok(gaps) => self.gaps = Some(gaps),
+            Err(why) => {
+                tracing::warn!("what the remote tells of {} is not used: {why}", self.content.id);
+                return Ok(());
+            }
+        }
+        if let Some(false) = self.proves(&asked).await? {
+            tracing::warn!(
+                "what the remote tells of {} is not used: it is of another content",
+                self.content.id
+            );
+            self.gaps = None;
+        }
+        Ok(())
+    }
+
+    /// Whether the gaps and the chunks between them have the hash of the content; `None` if that can't be
+    /// told without reading what is not needed: segments of which nothing stays.
+    async fn proves(&mut self, asked: &[FileRange]) -> Result<Option<bool>> {
+        let Some(gaps) = &self.gaps else { return Ok(None) };
+        let gone = |s: &[u64]| asked.iter().any(|a| a.start <= s[0] && s[1] <= a.end);
+        if self.starts.windows(2).any(gone) {
+            return Ok(None);
+        }
+        let windows = gaps.windows.clone();
+        let mut sum = Sum::Merged(Merged::default());
+        let mut at = 0;
+        for window in windows {
+            self.grow(at..window.start, &mut sum).await?;
+            self.grow(window.clone(), &mut sum).await?;
+            at = window.end;
+        }
+        self.grow(at..self.content.size, &mut sum).await?;
+        Ok(Some(sum.finish().is_ok_and(|grown| grown.hash == self.content.id.merkle())))
+    }
+
+    /// Where the hash of an edit begins.
+    pub fn sum(&self, level: u8) -> Sum {
+        match self.gaps {
+            Some(_) => Sum::Merged(Merged::default()),
+            None => Sum::Tree(Tree::new(level)),
+        }
+    }
+
+    fn verification(&self, segment: usize) -> Option<MerkleHash> {
+        let told = self.gaps.as_ref().and_then(|g| g.verification.get(segment).copied().flatten());
+        self.verification.get(segment).copied().or(told)
     }
 
     /// The bytes of each segment.
@@ -204,7 +286,7 @@ impl Base {
                 && let Ok(Some(rows)) = self.inner.outlines.xorb_chunks(&xorb, chunks.clone()).await
             {
                 self.fetched += rows.len() as u64 * 40;
-                if right(entry, self.verification.get(i), &rows) {
+                if right(entry, self.verification(i).as_ref(), &rows) {
                     self.inner.known.add(&xorb, chunks.start, &rows);
                 }
             }
@@ -213,15 +295,15 @@ impl Base {
 
     /// The bytes `range`, edges of chunks both, stay as they are: their segments go into `parts`, cut where
     /// the range cuts them, and their chunks into `tree`.
-    pub async fn keep(&mut self, range: Range<u64>, parts: &mut Vec<Part>, tree: &mut Tree) -> Result<()> {
+    pub async fn keep(&mut self, range: Range<u64>, parts: &mut Vec<Part>, sum: &mut Sum) -> Result<()> {
         if range.is_empty() {
             return Ok(());
         }
         for i in self.segment_at(range.start)..=self.segment_at(range.end - 1) {
             let whole = self.starts[i] >= range.start && self.starts[i + 1] <= range.end;
             let entry = &self.segments[i];
-            parts.push(match self.verification.get(i) {
-                Some(&verification) if whole => Part { entry: entry.clone(), verification },
+            parts.push(match self.verification(i) {
+                Some(verification) if whole => Part { entry: entry.clone(), verification },
                 _ => {
                     let (xorb, first) = (entry.xorb_hash, entry.chunk_index_start);
                     let list = self.list(i).await?;
@@ -238,11 +320,11 @@ impl Base {
                 }
             });
         }
-        self.grow(range, tree).await
+        self.grow(range, sum).await
     }
 
-    /// Puts the chunks of `range` into the tree, by whole nodes of the outline where they fit.
-    async fn grow(&mut self, range: Range<u64>, tree: &mut Tree) -> Result<()> {
+    /// Puts the chunks of `range` into the sum, by whole gaps and nodes of the outline where they fit.
+    async fn grow(&mut self, range: Range<u64>, sum: &mut Sum) -> Result<()> {
         let mut at = range.start;
         while at < range.end {
             let next = self.nodes.partition_point(|&s| s < at);
@@ -250,25 +332,55 @@ impl Base {
                 && let Some(node) = outline.nodes.get(next)
                 && self.nodes[next] == at
                 && at + node.bytes <= range.end
-                && tree.aligned(outline.level)
+                && sum.aligned(outline.level)
             {
-                tree.push(outline.level, *node);
+                sum.push(outline.level, *node).map_err(|e| damaged(&self.content, e))?;
                 at += node.bytes;
                 continue;
             }
-            // One by one up to where a node starts.
-            let stop = self.nodes.get(self.nodes.partition_point(|&s| s <= at)).copied().unwrap_or(u64::MAX);
+            if let Some(whole) = self.gaps.as_ref().and_then(|g| g.at(at)).map(|g| g.range.clone())
+                && whole.end <= range.end
+            {
+                let chunks = self.count(whole.clone()).await?;
+                if let Some(gap) = self.gaps.as_ref().and_then(|g| g.at(at)) {
+                    sum.gap(gap, chunks).map_err(|e| damaged(&self.content, e))?;
+                }
+                at = whole.end;
+                continue;
+            }
+            // One by one up to where a node or a gap starts.
+            let node = self.nodes.get(self.nodes.partition_point(|&s| s <= at)).copied();
+            let gap = self.gaps.as_ref().and_then(|g| g.after(at));
+            let stop = node.into_iter().chain(gap).min().unwrap_or(u64::MAX);
             let list = self.list(self.segment_at(at)).await?;
             let first = list.starts.partition_point(|&s| s < at);
             for &(hash, len) in &list.rows[first..] {
                 if at >= stop.min(range.end) {
                     break;
                 }
-                tree.push(0, Node::chunk(hash, len.into()));
+                sum.push(0, Node::chunk(hash, len.into())).map_err(|e| damaged(&self.content, e))?;
                 at += u64::from(len);
             }
         }
         Ok(())
+    }
+
+    /// How many chunks are in `range`, edges of chunks both.
+    async fn count(&mut self, range: Range<u64>) -> Result<u64> {
+        let mut chunks = 0;
+        for i in self.segment_at(range.start)..=self.segment_at(range.end - 1) {
+            let entry = &self.segments[i];
+            chunks += match self.starts[i] >= range.start && self.starts[i + 1] <= range.end {
+                true => u64::from(entry.chunk_index_end - entry.chunk_index_start),
+                false => {
+                    let list = self.list(i).await?;
+                    let ends = &list.starts[1..];
+                    let before = ends.partition_point(|&e| e <= range.start);
+                    (ends.partition_point(|&e| e <= range.end) - before) as u64
+                }
+            };
+        }
+        Ok(chunks)
     }
 
     fn segment_at(&self, at: u64) -> usize {
@@ -311,17 +423,17 @@ impl Base {
 
     /// Learns the chunks of a segment: known here, or told by the remote, or read. Answers what was fetched.
     async fn learn(&self, i: usize) -> Result<(List, u64)> {
-        let (entry, verification) = (&self.segments[i], self.verification.get(i));
+        let (entry, verification) = (&self.segments[i], self.verification(i));
         let (xorb, chunks) = (entry.xorb_hash, entry.chunk_index_start..entry.chunk_index_end);
         let known = self.inner.known.rows(&xorb, chunks.clone());
-        let (rows, fetched) = match known.filter(|rows| right(entry, verification, rows)) {
+        let (rows, fetched) = match known.filter(|rows| right(entry, verification.as_ref(), rows)) {
             Some(rows) => (rows, 0),
             None => {
                 let (rows, fetched) = match self.inner.outlines.xorb_chunks(&xorb, chunks.clone()).await? {
                     Some(rows) => (rows, chunks.len() as u64 * 40),
                     None => (self.hash(i).await?, entry.unpacked_segment_bytes.into()),
                 };
-                if !right(entry, verification, &rows) {
+                if !right(entry, verification.as_ref(), &rows) {
                     return Err(damaged(
                         &self.content,
                         format!("the chunks of the xorb {xorb} are not as listed"),

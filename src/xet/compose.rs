@@ -142,6 +142,20 @@ impl Plan {
         self.dirty.gaps(below).into_iter().any(|gap| !self.local.contains(gap))
     }
 
+    /// The bytes of the base that do not stay as they are, and of a file that grows its last one: its last
+    /// chunk is chunked again.
+    pub fn touched(&self) -> RangeSet {
+        let mut all = self.dirty.clone();
+        all.truncate(self.limit);
+        all.union_with(&self.rewrite);
+        match self.limit < self.base_size {
+            true => all.insert(self.limit..self.base_size),
+            false if self.size > self.limit && self.limit > 0 => all.insert(self.limit - 1..self.limit),
+            false => {}
+        }
+        all
+    }
+
     /// Whether the byte belongs to the base: only there may a window close.
     pub fn may_close(&self, at: u64) -> bool {
         at < self.limit && !self.dirty.contains(at..at + 1) && !self.rewrites(at)
@@ -234,6 +248,12 @@ mod tests {
         let p2 = plan(100, 100, 100, &[20..40], &[10..20]);
         assert!(!p2.needs(20..40) && !p2.needs(10..30) && p2.needs(9..30) && p2.needs(20..41));
         assert!(p.rewrites(99) && !p.rewrites(19) && !p.may_close(50) && p.may_close(19));
+        let touched = |p: &Plan| p.touched().iter().collect::<Vec<_>>();
+        assert_eq!(touched(&p), [20..100]);
+        assert_eq!(touched(&plan(100, 100, 120, &[10..20, 100..120], &[])), [10..20, 99..100], "append");
+        assert_eq!(touched(&plan(100, 60, 60, &[10..20], &[])), [10..20, 60..100], "truncate");
+        assert_eq!(touched(&plan(100, 60, 120, &[50..70], &[])), [50..100], "shrink, then grow");
+        assert_eq!(touched(&plan(0, 0, 90, &[0..90], &[])), [], "new file");
     }
 
     proptest! {

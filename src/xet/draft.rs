@@ -17,6 +17,7 @@ use super::{
     damaged,
     outline::{Outline, level_for},
     packer::{Packer, Part, Slot},
+    sum::Sum,
     tree::{Node, Tree},
 };
 use crate::{
@@ -39,7 +40,7 @@ enum Piece {
 /// A file that is composed and not yet registered.
 pub(super) struct Draft {
     pieces: Vec<Piece>,
-    tree: Tree,
+    sum: Sum,
     level: u8,
     size: u64,
     /// The file is this content, which the remote has.
@@ -87,9 +88,14 @@ impl Draft {
                 plan.rewrite(base.span(run));
             }
         }
+        if let Some(base) = &mut base
+            && plan.limit > 0
+        {
+            base.ask(&plan).await?;
+        }
         let mut draft = Draft {
             pieces: Vec::new(),
-            tree: Tree::new(level),
+            sum: base.as_ref().map_or_else(|| Sum::Tree(Tree::new(level)), |b| b.sum(level)),
             level,
             size: c.size,
             same: c.base.filter(|_| plan.nothing()),
@@ -128,7 +134,7 @@ impl Draft {
                 && start > at
             {
                 let mut parts = Vec::new();
-                base.keep(at..start, &mut parts, &mut self.tree).await?;
+                base.keep(at..start, &mut parts, &mut self.sum).await?;
                 packer.kept(parts.len());
                 self.pieces.push(Piece::Kept(parts));
             }
@@ -214,7 +220,8 @@ impl Draft {
 
     async fn take(&mut self, packer: &mut Packer, slot: Slot, chunks: &[Chunk], afresh: bool) -> Result<()> {
         for c in chunks {
-            self.tree.push(0, Node::chunk(c.hash, c.data.len() as u64));
+            let node = Node::chunk(c.hash, c.data.len() as u64);
+            self.sum.push(0, node).map_err(|e| Error::new(Kind::Other, e))?;
         }
         self.new += packer.push(slot, chunks, afresh).await?;
         Ok(())
@@ -222,12 +229,12 @@ impl Draft {
 
     /// The file as it will be registered, or an error if it does not add up. The packer must be finished.
     pub fn seal(self, packer: &mut Packer) -> Result<Sealed> {
-        let Draft { pieces, tree, level, size, same, new, mut receipt, started } = self;
+        let Draft { pieces, sum, level, size, same, new, mut receipt, started } = self;
         receipt.reused = size.saturating_sub(new);
         if let Some(content) = same {
             return Ok(Sealed { content, info: None, outline: None, new, receipt, started });
         }
-        let grown = tree.finish();
+        let grown = sum.finish().map_err(|e| Error::new(Kind::Damaged, format!("the composed file: {e}")))?;
         let content = Content { id: grown.hash.into(), size };
         let parts: Vec<Part> = pieces
             .into_iter()

@@ -19,8 +19,9 @@
 //! 100 scattered writes of 4 KiB 6,328 and 6,361; the file written anew and renamed over the old one, with
 //! 1 KiB changed, where the old one is known, 56 and 0.
 //!
-//! A remote without [`Outlines`] has the hashes learned by reading: the segments that are cut, and, since
-//! the hash of a file is that of all its chunks, the others too. They are read once; the list is kept.
+//! A remote without [`Outlines`] has the hashes learned by reading the segments that are cut, at most 64 MiB
+//! each, once; the list is kept. Of the others it tells what the hash of the file needs ([`gaps`]). If it
+//! can't, since the hash of a file is that of all its chunks, they are read too.
 //!
 //! Reads ([`fetch`], [`reader`]) check each chunk against its hash and learn it: a machine that has read a
 //! file knows what it holds when a program saves it as a new one.
@@ -44,11 +45,13 @@ mod base;
 mod compose;
 mod draft;
 mod fetch;
+mod gaps;
 mod known;
 mod outline;
 mod packer;
 mod reader;
 mod session;
+mod sum;
 mod tree;
 
 /// What a remote can tell about contents besides the protocol of a xet client.

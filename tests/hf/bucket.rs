@@ -5,6 +5,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use lacuna::control::api::{AgentSettings, Request};
+
 use crate::{
     kit,
     support::{self, data, wait_for},
@@ -190,4 +192,31 @@ fn a_folder_of_a_bucket_is_a_drive() {
     m.flush();
     let paths: Vec<String> = hub.tree(kit::BUCKET).into_keys().collect();
     assert_eq!(paths, ["other/x", "top/sub/b", "top/sub/c", "topper"]);
+}
+
+/// The limit counts for plain bytes and for the CAS, in both directions. (That bytes take at least so long
+/// is no matter of how busy the machine is.)
+#[test]
+fn the_bandwidth_limit_is_kept() {
+    const LIMIT: u64 = 2_000_000;
+    let (_, mut rng) = data::rng("hf_bandwidth");
+    let hub = kit::hub();
+    let m = kit::machine(&hub);
+    let settings = AgentSettings { upload_limit: Some(LIMIT), download_limit: Some(LIMIT) };
+    m.ask(Request::Configure { settings }).unwrap();
+    let path = m.mnt().join("file");
+    // Nothing of it can be compressed.
+    let mut bytes = vec![0; 5_000_000];
+    rand::RngCore::fill_bytes(&mut rng, &mut bytes);
+    std::fs::write(&path, bytes).unwrap();
+    let took = |what: &str, work: &mut dyn FnMut()| {
+        let start = std::time::Instant::now();
+        work();
+        // A quarter of a second's worth may pass at once.
+        assert!(start.elapsed().as_secs_f64() > 5_000_000.0 / LIMIT as f64 - 0.3, "{what}");
+    };
+    took("up", &mut || m.flush());
+    m.evict(&path);
+    took("down", &mut || drop(std::fs::read(&path).unwrap()));
+    assert!(hub.read_file(kit::BUCKET, "file").unwrap() == std::fs::read(&path).unwrap());
 }

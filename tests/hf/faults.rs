@@ -50,6 +50,23 @@ fn a_name_that_the_hub_refuses_for_ever_becomes_a_problem_until_it_is_solved() {
     assert!(kit::at_hub(&hub) == kit::files(&m.mnt()) && hub.tree(kit::BUCKET).len() == 2);
 }
 
+/// More than the flusher looks at for one batch.
+#[test]
+fn thousands_that_are_refused_hold_up_nobody() {
+    let hub = kit::hub();
+    let m = kit::machine(&hub);
+    let _ = kit::names(&m.mnt());
+    m.ok(&["pause"]);
+    for i in 0..4_100 {
+        std::fs::write(m.mnt().join(format!("bad\tname {i}")), "x").unwrap();
+    }
+    std::fs::write(m.mnt().join("good"), "y").unwrap();
+    m.ok(&["resume"]);
+    wait_for("the good one", || hub.tree(kit::BUCKET).contains_key("good"));
+    assert_eq!(hub.tree(kit::BUCKET).len(), 1);
+    wait_for("the drive to know", || m.drive()["pending"]["files"] == 4_100);
+}
+
 #[test]
 fn a_refused_part_of_a_folders_rename_leaves_it_where_it_was() {
     let hub = kit::hub();
@@ -163,6 +180,7 @@ fn offline_it_reads_what_is_here_mounts_and_sends_later() {
     m.mount();
     assert_eq!(kit::names(&m.mnt()), ["made offline", "read"]);
     assert_eq!(std::fs::read(m.mnt().join("made offline")).unwrap(), b"x");
+    assert!(std::fs::read(m.mnt().join("read")).unwrap() == bytes, "what was fetched is here");
     std::fs::rename(m.mnt().join("read"), m.mnt().join("renamed")).unwrap();
     assert!(!m.lacuna(&["flush"]).status.success());
     hub.clear_faults();

@@ -1,6 +1,11 @@
 //! Signing in: a token is checked at once, kept for this user alone, and helps a drive that is mounted.
 
-use std::{io::Write, os::unix::fs::PermissionsExt, process::Stdio};
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
 use crate::{
     kit,
@@ -58,7 +63,7 @@ fn a_token_is_checked_kept_and_forgotten() {
 fn without_a_terminal_the_token_comes_by_the_input_and_the_other_command_line_is_heard() {
     let hub = kit::hub();
     let m = nobody(&hub);
-    let mut child = std::process::Command::new(LACUNA)
+    let mut child = Command::new(LACUNA)
         .args(["login", "hf"])
         .env("LACUNA_HOME", m.home())
         .env("HF_ENDPOINT", hub.endpoint())
@@ -78,4 +83,70 @@ fn without_a_terminal_the_token_comes_by_the_input_and_the_other_command_line_is
     let m = nobody(&hub).env("HF_HOME", theirs.path().to_str().unwrap());
     m.mount();
     assert_eq!(kit::names(&m.mnt()), Vec::<String>::new());
+}
+
+/// A session bus with the keychain of a desktop, which is unlocked.
+struct Keychain {
+    bus: Child,
+    keeper: Child,
+    address: String,
+}
+
+impl Keychain {
+    fn start(dir: &Path) -> Keychain {
+        let mut bus = Command::new("dbus-daemon")
+            .args(["--session", "--nofork", "--nopidfile", "--print-address"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a session bus: cargo xtask test installs dbus-daemon");
+        let mut address = String::new();
+        BufReader::new(bus.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        let address = address.trim().to_owned();
+        let mut keeper = Command::new("gnome-keyring-daemon")
+            .args(["--foreground", "--unlock", "--components=secrets"])
+            .env("DBUS_SESSION_BUS_ADDRESS", &address)
+            .env("HOME", dir)
+            .env("XDG_DATA_HOME", dir)
+            .env("XDG_RUNTIME_DIR", dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("a keychain: cargo xtask test installs gnome-keyring");
+        keeper.stdin.take().unwrap().write_all(b"password").unwrap();
+        let keychain = Keychain { bus, keeper, address };
+        wait_for("the keychain", || {
+            let mut ask = Command::new("dbus-send");
+            ask.args(["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/org/freedesktop/DBus"]);
+            ask.args(["org.freedesktop.DBus.GetNameOwner", "string:org.freedesktop.secrets"]);
+            let asked = ask.env("DBUS_SESSION_BUS_ADDRESS", &keychain.address).output();
+            asked.expect("dbus-send runs").status.success()
+        });
+        keychain
+    }
+}
+
+impl Drop for Keychain {
+    fn drop(&mut self) {
+        for child in [&mut self.keeper, &mut self.bus] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn a_token_is_kept_in_the_desktops_keychain() {
+    let dir = tempfile::tempdir().unwrap();
+    let keychain = Keychain::start(dir.path());
+    let hub = kit::hub();
+    let m = nobody(&hub).env("DBUS_SESSION_BUS_ADDRESS", &keychain.address);
+    let said = m.ok(&["login", "hf", "--token", hub.token()]);
+    assert!(said.contains("as ada") && said.contains("keychain"), "{said}");
+    assert!(!m.home().join("tokens.json").exists());
+    m.mount();
+    std::fs::write(m.mnt().join("file"), "content").unwrap();
+    m.flush();
+    assert_eq!(hub.read_file(kit::BUCKET, "file").unwrap(), b"content");
+    assert!(m.ok(&["logout", "hf"]).contains("Signed out"));
+    assert!(m.ok(&["logout", "hf"]).contains("Nobody"));
 }

@@ -4,7 +4,7 @@
 use crate::{
     kit, ops,
     support::{
-        conformance::{run_fsx, run_fsx_through},
+        conformance::{check_pjdfstest, run_fsx, run_fsx_through},
         data,
     },
     tree,
@@ -52,4 +52,11 @@ fn fsx_finds_nothing_through_the_hub() {
     let down = hub.counts().cas().down;
     println!("{rounds} rounds of flush and evict, {down} bytes came back");
     assert!(rounds >= 5 && down > 0, "{rounds} rounds and {down} bytes prove nothing");
+}
+
+#[test]
+fn pjdfstest_finds_nothing() {
+    let hub = kit::hub();
+    let m = kit::machine(&hub);
+    check_pjdfstest(&m.mnt());
 }

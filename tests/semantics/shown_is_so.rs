@@ -168,6 +168,9 @@ fn what_fails_says_why_and_a_retry_is_at_once() {
     let bucket = Bucket::new();
     let m = Machine::new(&bucket);
     let away = bucket.dir.path().join("away");
+    // Nothing is sent, and so nothing fails, before the remote's changes were heard for the first time.
+    std::fs::write(m.mnt().join("first"), "some words").unwrap();
+    m.flush();
     std::fs::rename(bucket.path(), &away).unwrap();
     std::fs::write(m.mnt().join("file"), "some words").unwrap();
     let item = || m.drive()["queue"][0].clone();

@@ -30,10 +30,10 @@ use xet_client::{
     cas_types::{
         BatchQueryReconstructionResponse, FileChunkHashesResponse, FileRange, QueryReconstructionResponseV2,
     },
-    error::Result as CasResult,
+    error::{ClientError, Result as CasResult},
 };
 use xet_core_structures::{
-    merklehash::{MerkleHash, file_hash},
+    merklehash::{MerkleHash, MerkleHashSubtree, file_hash},
     metadata_shard::file_structs::MDBFileInfo,
     xorb_object::SerializedXorbObject,
 };
@@ -68,6 +68,8 @@ pub enum Damage {
 pub enum Offers {
     All,
     ChunksOnly,
+    /// As Hugging Face does: what the hash of an edit needs of the parts that stay, and no verification.
+    Gaps,
     Nothing,
 }
 
@@ -128,7 +130,7 @@ impl Outlines for Store {
         xorb: &MerkleHash,
         chunks: Range<u32>,
     ) -> Result<Option<Vec<(MerkleHash, u32)>>> {
-        if self.offers == Offers::Nothing {
+        if matches!(self.offers, Offers::Gaps | Offers::Nothing) {
             return Ok(None);
         }
         self.down.fetch_add(40 * chunks.len() as u64, Relaxed);
@@ -156,7 +158,12 @@ impl Client for Store {
         &self,
         file: &MerkleHash,
     ) -> CasResult<Option<(MDBFileInfo, Option<MerkleHash>)>> {
-        let info = self.inner.get_file_reconstruction_info(file).await?;
+        let mut info = self.inner.get_file_reconstruction_info(file).await?;
+        if let Some((info, _)) = &mut info
+            && self.offers == Offers::Gaps
+        {
+            info.verification.clear();
+        }
         self.down.fetch_add(info.as_ref().map_or(0, |i| i.0.num_bytes().unwrap()), Relaxed);
         Ok(info)
     }
@@ -247,7 +254,16 @@ impl Client for Store {
         file: &MerkleHash,
         dirty: Vec<FileRange>,
     ) -> CasResult<FileChunkHashesResponse> {
-        self.inner.get_file_chunk_hashes(file, dirty).await
+        if self.offers != Offers::Gaps {
+            return Err(ClientError::Other("there is no such route".to_owned()));
+        }
+        let mut answer = self.inner.get_file_chunk_hashes(file, dirty).await?;
+        if *self.damage.lock().unwrap() == Some(Damage::Rows) {
+            let pairs = [(MerkleHash::random_from_seed(1), answer.windows[0].dirty_byte_range[0])];
+            answer.hash_ranges[0] = Some(MerkleHashSubtree::from_chunks(true, &pairs, false));
+        }
+        self.down.fetch_add(serde_json::to_vec(&answer).unwrap().len() as u64, Relaxed);
+        Ok(answer)
     }
 }
 

@@ -1,9 +1,10 @@
-//! The project's commands: `cargo xtask run`, `test`, `package`, `hub` and `cross`.
+//! The project's commands: `cargo xtask run`, `test`, `package`, `bench`, `hub` and `cross`.
 //!
 //! They ask nothing of the machine but Rust (with a C compiler, as every Rust has): what else is
 //! missing they install, or say what it is.
 
 mod args;
+mod bench;
 mod cross;
 mod desktop;
 mod hub;
@@ -28,6 +29,7 @@ Commands:
   run      Build Lacuna and mount a drive on this machine until Ctrl-C
   test     Install what the tests need and run all of them
   package  Make a .deb and an .rpm
+  bench    Measure what the README's figures come from
   hub      Start the test Hub, for other clients of the Hugging Face Hub
   cross    Test for Windows under Wine and type-check for macOS (a part of `test`)
 
@@ -42,11 +44,13 @@ fn main() -> ExitCode {
         "run" if wants_help => help(run::HELP),
         "test" if wants_help => help(test::HELP),
         "package" if wants_help => help(package::HELP),
+        "bench" if wants_help => help(bench::HELP),
         "hub" if wants_help => help(hub::HELP),
         "cross" if wants_help => help(cross::HELP),
         "run" => run::main(&rest),
         "test" => test::main(&rest),
         "package" => package::main(&rest),
+        "bench" => bench::main(&rest),
         "hub" => hub::main(&rest),
         "cross" => cross::main(&rest),
         "help" | "--help" | "-h" => help(HELP),

@@ -42,6 +42,8 @@ pub const TESTS: &[Package] = &[
     package("acl", "telling which access lists are not supported", &["getfacl", "setfacl"]),
     package("attr", "telling which attributes are not supported", &["getfattr", "setfattr"]),
     package("passwd", "the user that pjdfstest acts as", &["useradd"]),
+    package("dbus", "a session with a keychain", &["dbus-daemon", "dbus-send"]),
+    package("gnome-keyring", "a desktop's keychain", &["gnome-keyring-daemon"]),
 ];
 
 /// What programs of PyPI need.

@@ -119,8 +119,8 @@ mod tests {
         use DriveState::*;
         let down = Agent::Down(Failure { kind: "other".into(), cause: "c".into(), remedy: None, path: None });
         let table = [
-            (Agent::Unknown, "Looking for the agent", "Der Agent wird gesucht"),
-            (down, "The agent is not running", "Der Agent läuft nicht"),
+            (Agent::Unknown, "Looking for the agent", "Der Dienst wird gesucht"),
+            (down, "The agent is not running", "Der Dienst läuft nicht"),
             (up(vec![]), "No drives yet", "Noch keine Laufwerke"),
             (
                 up(vec![drive("a", Synced, 0, 0)]),

@@ -71,6 +71,44 @@ fn of_many_removals_the_leaves_come_first() {
     assert_eq!(sent, 7);
 }
 
+/// By parts, whoever looks for what may go sees all of it, and what was removed with what takes its place.
+#[test]
+fn what_differs_is_seen_part_by_part() {
+    let mut bed = Bed::new();
+    let old = bed.make(R, "old", Kind::File).ino;
+    for (version, what) in bed.pending(100).unwrap().iter().enumerate() {
+        bed.published(what, Version(version as u64 + 2), None).unwrap();
+    }
+    let made: Vec<Ino> = (0..10).map(|i| bed.make(R, &format!("{i}"), Kind::File).ino).collect();
+    bed.unlink(R, &name("old"), Time(5)).unwrap();
+    let again = bed.make(R, "old", Kind::File).ino;
+    assert_ne!(old, again);
+    let (mut seen, mut after) = (Vec::new(), Ino(0));
+    loop {
+        let (part, more) = bed.pending_after(after, 4).unwrap();
+        let put = |p: &Pending| match p {
+            Pending::Put { ino, .. } => Some(*ino),
+            Pending::Remove { .. } => None,
+        };
+        let inos: Vec<Ino> = part.iter().filter_map(put).collect();
+        assert!(inos.contains(&again), "with the removal");
+        assert!(
+            part.iter()
+                .any(|p| matches!(p, Pending::Remove { replaced_by, .. } if *replaced_by == Some(again)))
+        );
+        seen.extend(inos);
+        match more {
+            Some(last) => after = last,
+            None => break,
+        }
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    let mut all: Vec<Ino> = made.into_iter().chain([again]).collect();
+    all.sort_unstable();
+    assert_eq!(seen.iter().filter(|i| all.contains(i)).count(), 11);
+}
+
 #[test]
 fn renames_obey_posix() {
     use RenameMode::{NoReplace, Replace};

@@ -75,6 +75,9 @@ pub struct Core {
     queue: Mutex<Queue>,
     /// Rung when the queue may have become due earlier than the flusher thinks.
     pub(crate) queue_bell: tokio::sync::Notify,
+    /// After which node the flusher looks for what is due: it goes on where it found nothing, so that many
+    /// who may not go yet hold up nobody. Only the flusher sets it.
+    pub(crate) look_after: AtomicU64,
     /// Nodes of the batch that is at the remote now: events about them wait until it is settled.
     pub(crate) in_flight: Mutex<HashSet<NodeId>>,
     /// Counts the batches settled. Changed with `gate` held to read.
@@ -133,6 +136,7 @@ impl Core {
             next_handle: AtomicU64::new(1),
             queue: Mutex::default(),
             queue_bell: tokio::sync::Notify::new(),
+            look_after: AtomicU64::new(0),
             in_flight: Mutex::default(),
             batches: AtomicU64::new(0),
             refused: Mutex::default(),

@@ -43,7 +43,7 @@ for (const appearance of ['light', 'dark'] as const) {
     await page.getByRole('button', { name: 'Next' }).click();
     await page.getByLabel('Folder of the bucket').fill('/srv/wrong');
     await page.getByRole('button', { name: 'Test' }).first().click();
-    await page.getByText('the folder holds other files').waitFor();
+    await page.getByText('the folder is not empty').waitFor();
     await check(page);
   });
 

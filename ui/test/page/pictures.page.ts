@@ -27,6 +27,7 @@ const SCENES: [string, Options][] = [
   ['settings-signed-out', { view: 'settings', account: 'out' }],
   ['problems-signed-out', { view: 'problems', state: 'signed-out' }],
   ['german', { state: 'problem', language: 'de' }],
+  ['german-problems', { state: 'problem', language: 'de', view: 'problems' }],
   ['german-settings', { state: 'problem', language: 'de', view: 'settings' }],
 ];
 

@@ -34,7 +34,8 @@ test('the page needs nothing inline and nothing from elsewhere', () => {
   for (const { name, text } of files('dist')) {
     // Names of XML, and pages that Svelte's messages name, are not asked for.
     const addresses = [...text.matchAll(/https?:\/\/[a-z0-9.-]+/gi)].map((m) => m[0]);
-    const known = ['http://www.w3.org', 'https://svelte.dev'];
+    // The last one stands in a sentence of the engine's, as an example; nothing is asked there.
+    const known = ['http://www.w3.org', 'https://svelte.dev', 'https://huggingface.co'];
     expect(addresses.filter((a) => !known.includes(a)), name).toEqual([]);
     expect(text, name).not.toMatch(/\beval\(|new Function\(/);
   }

@@ -69,7 +69,7 @@ export function demo(query: URLSearchParams): Backend {
 
   const find = (name: string): DriveStatus => {
     const found = d.drives.find((x) => x.name === name);
-    if (!found) throw fail('not-found', `no drive is called '${name}'`, '`lacuna status` shows the drives');
+    if (!found) throw fail('not-found', 'no drive has this name or mount point', '`lacuna status` shows the drives', name);
     return found;
   };
   const some = (name: string | null) => (name === null ? d.drives : [find(name)]);
@@ -126,7 +126,7 @@ export function demo(query: URLSearchParams): Backend {
         return 'done';
       case 'info': {
         const found = tree(r.drive).get(r.path);
-        if (!found) throw fail('not-found', 'there is no such file', null, r.path);
+        if (!found) throw fail('not-found', 'no such file or folder', null, r.path);
         return { info: { ...found, path: r.path } };
       }
       case 'list':
@@ -151,7 +151,7 @@ export function demo(query: URLSearchParams): Backend {
         return 'done';
       case 'probe':
         if (r.url.includes('wrong'))
-          throw fail('invalid', 'the folder holds other files', 'choose an empty or a new folder', r.url);
+          throw fail('invalid', 'the folder is not empty: it holds "letters"', 'choose an empty or a new folder', r.url);
         return {
           probed: {
             found: r.url.includes('ready') ? 'ready' : /models|datasets/.test(r.url) ? 'read-only' : 'free',
