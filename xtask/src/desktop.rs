@@ -48,8 +48,10 @@ pub fn test(tree: &Tree) -> Result<Tally> {
     let mut clippy = cargo("clippy");
     clippy.args(["--package", PACKAGE, "--profile", PROFILE, "--all-targets", "--", "--deny", "warnings"]);
     let mut all = Tally::check("cargo clippy", tools::succeeds(&mut clippy)?);
-    // The engine and the tests' Hub as the other tests have built them.
-    tools::run(cargo("build").args(["--package", "lacuna", "--package", "lacuna-test-hub", "--bins"]))?;
+    // The engine and the tests' Hub as the other tests have built them: with tests come the programs that they run.
+    let mut programs = cargo("test");
+    programs.args(["--workspace", "--exclude", PACKAGE, "--test", "cli", "--test", "hub", "--no-run"]);
+    tools::run(&mut programs)?;
     let (name, version, variable) = DRIVER;
     let mut tests = cargo("test");
     tests
