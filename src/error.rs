@@ -21,6 +21,8 @@ pub enum Kind {
     ReadOnly,
     /// Not allowed at all.
     Denied,
+    /// The remote does not know who asks: nobody is signed in, or the token is not good any more.
+    SignedOut,
     /// The input makes no sense.
     Invalid,
     /// Somebody else holds it.

@@ -56,6 +56,8 @@ known! {
         "update Lacuna on this machine"
     "read-only" Error [Retry] "The remote may not be written to"
         "get the right to write there, or mount it with --read-only"
+    "signed-out" Error [SignIn] "The remote does not know who you are"
+        "sign in: `lacuna login hf`"
     "mount-failed" Error [Retry] "The drive is not mounted"
         "mend the cause; it is tried again by itself, or at once by `lacuna mount`"
     "remote-failed" Error [Retry] "The remote failed"
@@ -112,11 +114,16 @@ pub fn problem(code: &str, cause: impl Into<String>, path: Option<String>) -> Pr
     }
 }
 
-/// A failure as a problem of this code: its own remedy, if it has one, is better than the row's.
+/// A failure as a problem of this code: its own remedy, if it has one, is better than the row's, and who is not
+/// known is offered to sign in.
 pub fn problem_of(code: &str, e: &Error) -> Problem {
     let mut problem = problem(code, e.cause(), e.path().map(str::to_owned));
     if let Some(remedy) = e.remedy_text() {
         problem.remedy = remedy.into();
+    }
+    if e.kind() == Kind::SignedOut {
+        // Whatever could not be done for it: trying again would not help.
+        problem.action = Some(Action::SignIn);
     }
     problem
 }
@@ -130,6 +137,7 @@ pub fn code_of(kind: Kind) -> &'static str {
         Kind::Damaged => "damaged",
         Kind::NewerFormat => "newer-format",
         Kind::ReadOnly | Kind::Denied => "read-only",
+        Kind::SignedOut => "signed-out",
         Kind::NotFound | Kind::Invalid | Kind::Busy | Kind::Other => "remote-failed",
     }
 }
@@ -270,6 +278,16 @@ mod tests {
         assert_eq!((p.cause.as_str(), p.remedy.as_str()), ("no route", "plug the cable in"));
         assert_eq!(p.path.as_deref(), Some("a.txt"));
         assert!(!problem_of("offline", &Error::new(Kind::Offline, "x")).remedy.is_empty());
+    }
+
+    #[test]
+    fn who_is_not_known_is_offered_to_sign_in() {
+        let unknown = Error::new(Kind::SignedOut, "the token is not good");
+        for code in [code_of(Kind::SignedOut), "mount-failed"] {
+            assert_eq!(problem_of(code, &unknown).action, Some(Action::SignIn), "{code}");
+        }
+        let down = Error::new(Kind::Offline, "no route");
+        assert_eq!(problem_of("mount-failed", &down).action, Some(Action::Retry));
     }
 
     #[test]

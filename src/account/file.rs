@@ -33,7 +33,7 @@ impl TokenFile {
         };
         serde_json::from_slice(&text).map_err(|e| {
             Error::new(Kind::Damaged, format!("the tokens can't be understood: {e}"))
-                .remedy("delete the file and sign in again: lacuna login hf")
+                .remedy("delete the file and sign in again: `lacuna login hf`")
                 .at(self.0.display())
         })
     }

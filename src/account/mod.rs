@@ -16,9 +16,11 @@ use crate::{
 
 mod file;
 mod keychain;
+mod sign_in;
 
 pub use file::TokenFile;
 pub use keychain::Keychain;
+pub use sign_in::SignIn;
 
 /// Keeps secrets by name.
 pub trait Store: Send + Sync {
@@ -66,6 +68,14 @@ fn clean(token: &str) -> Option<String> {
     ok.then(|| token.to_owned())
 }
 
+/// As [`clean`], with what is wrong.
+fn checked(token: &str) -> Result<String> {
+    clean(token).ok_or_else(|| {
+        Error::new(Kind::Invalid, "this is no token")
+            .remedy("copy it from the Hub's settings: it begins with hf_")
+    })
+}
+
 impl Account {
     /// `folder` is where the file goes if there is no keychain; `given` what `HF_TOKEN` says; `theirs` the file in
     /// which the Hugging Face command line keeps its token.
@@ -89,32 +99,28 @@ impl Account {
     /// # Errors
     /// `Invalid` if it can be none; what writing a file can fail with.
     pub fn sign_in(&self, endpoint: &str, token: &str) -> Result<Found> {
-        let token = clean(token).ok_or_else(|| {
-            Error::new(Kind::Invalid, "this is no token")
-                .remedy("copy it from the Hub's settings: it begins with hf_")
-        })?;
-        *self.seen() = None;
+        let token = checked(token)?;
         let name = Self::name(endpoint);
-        match self.keychain.set(&name, &token) {
-            Ok(()) => {
-                // An older one in the file must not stay behind.
-                self.file.remove(&name)?;
-                Ok(Found::Keychain)
-            }
+        let kept = match self.keychain.set(&name, &token) {
+            // An older one in the file must not stay behind.
+            Ok(()) => self.file.remove(&name).map(|_| Found::Keychain),
             Err(why) => {
                 tracing::info!("no keychain: {why}");
-                self.file.set(&name, &token)?;
-                Ok(Found::File(self.file.path().to_owned()))
+                self.file.set(&name, &token).map(|()| Found::File(self.file.path().to_owned()))
             }
-        }
+        };
+        // Not before: a drive may have looked meanwhile.
+        *self.seen() = None;
+        kept
     }
 
     /// Forgets the token. Answers whether one was kept here.
     pub fn sign_out(&self, endpoint: &str) -> Result<bool> {
-        *self.seen() = None;
         let name = Self::name(endpoint);
         let kept = self.keychain.remove(&name).unwrap_or(false);
-        Ok(self.file.remove(&name)? || kept)
+        let filed = self.file.remove(&name);
+        *self.seen() = None;
+        Ok(filed? || kept)
     }
 
     /// The token that counts for an endpoint, and where it is: what the environment says, then what was signed
@@ -132,9 +138,21 @@ impl Account {
             Ok(None) => {}
             Err(e) => tracing::warn!("the token can't be read: {e}"),
         }
+        self.theirs()
+    }
+
+    /// What the Hugging Face command line has.
+    fn theirs(&self) -> Option<(String, Found)> {
         let theirs = self.theirs.as_ref()?;
         let text = std::fs::read_to_string(theirs).ok()?;
         clean(&text).map(|t| (t, Found::CommandLine(theirs.clone())))
+    }
+
+    /// A token of this machine that does not count because the one that does ([`Account::find`]) was signed in with,
+    /// and is another one. (Nothing can take the place of what the environment says.)
+    pub fn other(&self, counts: &(String, Found)) -> Option<(String, Found)> {
+        let kept_here = matches!(counts.1, Found::Keychain | Found::File(_));
+        self.theirs().filter(|(theirs, _)| kept_here && *theirs != counts.0)
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
@@ -213,11 +231,20 @@ mod tests {
             assert_eq!(at == Found::Keychain, !locked);
             assert_eq!(a.find("https://hub"), Some(("hf_mine".into(), at)));
             assert_eq!(a.token("https://hub").as_deref(), Some("hf_mine"));
+            let other = |endpoint: &str| a.find(endpoint).and_then(|counts| a.other(&counts));
+            assert_eq!(other("https://hub").unwrap().0, "hf_theirs");
+            assert_eq!(other("https://other"), None, "it counts there");
             assert_eq!(a.find("https://other").unwrap().0, "hf_theirs", "a token goes to no other Hub");
             assert!(a.sign_out("https://hub").unwrap() && !a.sign_out("https://hub").unwrap());
             assert_eq!(a.token("https://hub").as_deref(), Some("hf_theirs"));
         }
-        assert_eq!(account(dir.path(), true, Some("hf_env")).find("x").unwrap().1, Found::Environment);
+        let given = account(dir.path(), true, Some("hf_env"));
+        let counts = given.find("x").unwrap();
+        assert_eq!(
+            (&counts.1, given.other(&counts)),
+            (&Found::Environment, None),
+            "nothing can take its place"
+        );
     }
 
     #[test]

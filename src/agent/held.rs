@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::{
+    account::SignIn,
     config::DriveConfig,
     control::api::{DriveStatus, FileInfo, Found, Listing, Save},
     error::Result,
@@ -71,4 +72,8 @@ pub trait Holder: Send + Sync + 'static {
     async fn hold(&self, wanted: Wanted) -> Result<Arc<dyn Held>>;
     /// Looks what is at a remote's URL, without mounting it.
     async fn probe(&self, url: &str) -> Result<Found>;
+    /// The sign-in at the Hub that its drives use, if they use one.
+    fn hub(&self) -> Option<Arc<SignIn>> {
+        None
+    }
 }

@@ -24,6 +24,7 @@ use crate::{
     policy::{Bandwidth, Pause},
 };
 
+mod account;
 mod claim;
 mod held;
 mod lock;

@@ -7,19 +7,19 @@ use tokio::sync::watch;
 
 use super::held::{Held, Holder, Wanted};
 use crate::{
+    account::SignIn,
     control::api::{DriveStatus, FileInfo, Found, Listing, Save},
     drive::{Drive, Options},
     error::Result,
     mount::{self, MountOptions, Mounted},
     node::Time,
-    remote::{self, hf::Access},
+    remote,
 };
 
 /// Opens drives and mounts them in this system's way.
-#[derive(Default)]
 pub struct Mounter {
-    /// For `hf://`: which Hub, and who asks.
-    pub hub: Access,
+    /// For `hf://`: which Hub, and who is signed in there.
+    pub hub: Arc<SignIn>,
 }
 
 struct MountedDrive {
@@ -36,7 +36,7 @@ impl Holder for Mounter {
         options.read_only = config.read_only || !remote::can_write(&config.url);
         options.cache_limit = config.cache_limit;
         options.bandwidth = wanted.bandwidth;
-        options.hub = self.hub.clone();
+        options.hub = self.hub.access();
         let mount_options = MountOptions { name: config.name.clone(), read_only: options.read_only };
         let drive = Drive::open(options).await?;
         let vfs = drive.vfs();
@@ -51,7 +51,11 @@ impl Holder for Mounter {
     }
 
     async fn probe(&self, url: &str) -> Result<Found> {
-        remote::probe(url, &self.hub).await
+        remote::probe(url, &self.hub.access()).await
+    }
+
+    fn hub(&self) -> Option<Arc<SignIn>> {
+        Some(self.hub.clone())
     }
 }
 

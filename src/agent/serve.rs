@@ -109,6 +109,10 @@ impl Service for Door {
                 absolute(&url)?;
                 remote::init(&url).await.map(|()| Reply::Done)
             }
+            Request::Account => agent.hub()?.look().await.map(Reply::Account),
+            Request::SignIn { token } => agent.sign_in(token.as_ref()).await,
+            Request::SignOut => agent.sign_out().await.map(Reply::Account),
+            Request::Buckets { page } => agent.hub()?.buckets(page.as_deref()).await.map(Reply::Buckets),
             Request::Quit => {
                 agent.end().await;
                 agent.quit.send_replace(true);

@@ -6,8 +6,8 @@ use clap::ValueEnum;
 use lacuna::{
     account::Found,
     config::Home,
-    error::{Error, Kind, Result},
-    remote::hf::{self, Access},
+    control::api::Secret,
+    error::{Error, Result},
 };
 
 use super::{Done, say, wire};
@@ -48,25 +48,8 @@ pub async fn login(home: Home, args: LoginArgs) -> Done {
         Some(token) => token,
         None => ask(&endpoint)?,
     };
-    let token = token.trim().to_owned();
-    let found = if token.is_empty() { account.find(&endpoint) } else { None };
-    let token = match (token.is_empty(), &found) {
-        (false, _) => token,
-        (true, Some((found, _))) => found.clone(),
-        (true, None) => {
-            return Err(Error::new(Kind::Invalid, "no token was given, and none is stored")
-                .remedy(format!("make one at {}/settings/tokens", endpoint.trim_end_matches('/')))
-                .into());
-        }
-    };
-    let name =
-        hf::whoami(&Access::new(&endpoint, Some(token.clone()))).await.map_err(|e| match e.kind() {
-            Kind::Denied => Error::new(Kind::Denied, "the Hub does not know this token")
-                .remedy(format!("make one at {}/settings/tokens", endpoint.trim_end_matches('/')))
-                .at(&endpoint),
-            _ => e,
-        })?;
-    let at = account.sign_in(&endpoint, &token)?;
+    let token = Some(Secret::new(token)).filter(|token| !token.reveal().trim().is_empty());
+    let (name, at) = wire::hub_sign_in(&home).sign_in(token.as_ref()).await?;
     let where_ = match &at {
         Found::File(path) => {
             format!(

@@ -6,19 +6,16 @@ use std::{
 };
 
 use lacuna::{
-    account::{Account, Keychain},
+    account::{Account, Keychain, SignIn},
     agent::{Holder, Mounter},
     config::Home,
     error::{Error, Kind, Result},
-    remote::{
-        hf::{self, Access},
-        store,
-    },
+    remote::{hf, store},
 };
 
 /// What the agent mounts with.
 pub fn holder(home: &Home) -> Arc<dyn Holder> {
-    Arc::new(Mounter { hub: Access { endpoint: hub_endpoint(), tokens: Arc::new(hub_account(home)) } })
+    Arc::new(Mounter { hub: Arc::new(hub_sign_in(home)) })
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -28,6 +25,11 @@ fn variable(name: &str) -> Option<String> {
 /// The Hub's address: `HF_ENDPOINT`, or Hugging Face's own.
 pub fn hub_endpoint() -> String {
     variable("HF_ENDPOINT").unwrap_or_else(|| hf::ENDPOINT.to_owned())
+}
+
+/// The sign-in at that Hub.
+pub fn hub_sign_in(home: &Home) -> SignIn {
+    SignIn::new(&hub_endpoint(), Arc::new(hub_account(home)))
 }
 
 /// Who is signed in at the Hub: `HF_TOKEN`, `lacuna login hf`, or the Hugging Face command line, whose file is where

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind};
 pub use crate::remote::Receipt;
 
+mod account;
+
+pub use account::{Bucket, Buckets, HubAccount, Secret, TokenAt, User};
+
 /// The protocol's version. Both sides refuse another one.
 pub const VERSION: u32 = 1;
 
@@ -66,7 +70,7 @@ pub enum Action {
     Retry,
     /// Free the space of what the remote has: [`Request::Evict`] of the whole drive.
     Evict,
-    /// Sign in to the remote.
+    /// Sign in to the remote: [`Request::SignIn`].
     SignIn,
 }
 
@@ -445,6 +449,24 @@ pub enum Request {
         /// The remote; a `store:` path is absolute.
         url: String,
     },
+    /// Who is signed in at the Hugging Face Hub: the token that counts there is looked for, and the Hub asked whose
+    /// it is. [`Reply::Account`].
+    Account,
+    /// Signs in at the Hub: a token is checked there at once, and kept if it is good. Drives that wait for it go on.
+    /// [`Reply::SignedIn`].
+    SignIn {
+        /// The token; none: the one that is on this machine already ([`HubAccount::other`], or else the one that counts).
+        #[serde(default)]
+        token: Option<Secret>,
+    },
+    /// Forgets the token that was kept. [`Reply::Account`]: one that is kept elsewhere goes on counting.
+    SignOut,
+    /// The buckets of the Hub that the account can see, its own first. [`Reply::Buckets`].
+    Buckets {
+        /// [`Buckets::next`] of the page before; none: the first page.
+        #[serde(default)]
+        page: Option<String>,
+    },
     /// Unmounts everything and ends the agent. [`Reply::Done`], then the connection ends.
     Quit,
 }
@@ -510,6 +532,17 @@ pub enum Reply {
         /// The name that a drive of it would get.
         name: String,
     },
+    /// To `account` and `sign-out`.
+    Account(HubAccount),
+    /// To `sign-in`.
+    SignedIn {
+        /// Where the token is now.
+        kept: TokenAt,
+        /// What holds since. [`HubAccount::token`] is another one if `HF_TOKEN` comes before it.
+        account: HubAccount,
+    },
+    /// To `buckets`.
+    Buckets(Buckets),
 }
 
 /// What the agent tells without being asked again.
@@ -559,7 +592,7 @@ pub enum Line {
 }
 
 /// The kinds of failure and their words, which are part of the protocol.
-pub const KINDS: [(Kind, &str); 11] = [
+pub const KINDS: [(Kind, &str); 12] = [
     (Kind::NotFound, "not-found"),
     (Kind::Offline, "offline"),
     (Kind::Conflict, "conflict"),
@@ -568,6 +601,7 @@ pub const KINDS: [(Kind, &str); 11] = [
     (Kind::NewerFormat, "newer-format"),
     (Kind::ReadOnly, "read-only"),
     (Kind::Denied, "denied"),
+    (Kind::SignedOut, "signed-out"),
     (Kind::Invalid, "invalid"),
     (Kind::Busy, "busy"),
     (Kind::Other, "other"),

@@ -14,5 +14,6 @@ mod ops;
 mod promises;
 mod real;
 mod repos;
+mod sign_in;
 #[path = "../model/tree.rs"]
 mod tree;

@@ -45,13 +45,16 @@ pub fn test(tree: &Tree) -> Result<Tally> {
     let mut clippy = cargo("clippy");
     clippy.args(["--package", PACKAGE, "--all-targets", "--", "--deny", "warnings"]);
     let mut all = Tally::check("cargo clippy", tools::succeeds(&mut clippy)?);
-    // The engine as the other tests have built it.
-    tools::run(cargo("build").args(["--package", "lacuna", "--bin", "lacuna"]))?;
+    // The engine and the tests' Hub as the other tests have built them: with tests come the programs that they run.
+    let mut programs = cargo("test");
+    programs.args(["--workspace", "--exclude", PACKAGE, "--test", "cli", "--test", "hub", "--no-run"]);
+    tools::run(&mut programs)?;
     let (name, version, variable) = DRIVER;
     let mut tests = cargo("test");
     tests
         .args(["--package", PACKAGE, "--no-fail-fast"])
         .env("LACUNA_PROGRAM", tree.target.join("debug").join("lacuna"))
+        .env("LACUNA_TEST_HUB", tree.target.join("debug").join("lacuna-test-hub"))
         .env(variable, tools::program(tree, name, version, "dev")?);
     let (ok, tally) = tools::observe(&mut tests, &mut std::io::stdout())?;
     all.add(&tally.of_command(ok));

@@ -66,6 +66,8 @@ pub struct Session {
     _display: Running,
     display: String,
     bus: Option<String>,
+    /// The Hub's address, if there is one.
+    hub: Option<String>,
     dir: tempfile::TempDir,
     name: &'static str,
 }
@@ -128,6 +130,7 @@ impl Session {
             _display: display_program,
             display: format!(":{number}"),
             bus: None,
+            hub: None,
             dir,
             name,
         };
@@ -195,6 +198,9 @@ impl Session {
             .env("NO_AT_BRIDGE", "1")
             .env("GDK_BACKEND", "x11")
             .env("RUST_BACKTRACE", "1");
+        if let Some(hub) = &self.hub {
+            command.env("HF_ENDPOINT", hub);
+        }
         let nowhere = format!("unix:path={}", self.at("no-bus").display());
         command.env("DBUS_SESSION_BUS_ADDRESS", self.bus.as_ref().unwrap_or(&nowhere))
     }
@@ -260,6 +266,25 @@ impl Session {
         let (said, wrong) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
         assert!(out.status.success(), "lacuna {args:?}: {said}{wrong}");
         said.into_owned()
+    }
+
+    /// Starts the tests' Hugging Face Hub, which has the bucket `ada/example`, for what is started after it. Answers
+    /// a token.
+    pub fn start_hub(&mut self) -> String {
+        let mut program = Command::new(tool("LACUNA_TEST_HUB"));
+        self.environment(&mut program).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut hub = Running(program.spawn().unwrap());
+        let mut lines = BufReader::new(hub.0.stdout.take().unwrap()).lines();
+        let mut told = |name: &str| {
+            let line = lines.find_map(|line| Some(line.unwrap().strip_prefix(name)?.trim().to_owned()));
+            line.unwrap_or_else(|| panic!("the Hub did not say its {name}"))
+        };
+        self.hub = Some(told("endpoint "));
+        let token = told("token ");
+        // It has said all when it says how it ends: nobody reads further.
+        told("Ctrl-C");
+        self.helpers.push(hub);
+        token
     }
 
     /// Makes a bucket and mounts it as the drive.

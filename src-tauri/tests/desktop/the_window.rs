@@ -92,15 +92,15 @@ fn preferences_are_kept_and_shown_at_once() {
     assert_eq!(entry(), 0);
 }
 
-const NEXT: &str = "//dialog//button[@type='submit']";
+pub const NEXT: &str = "//dialog//button[@type='submit']";
 
 /// A button by what it says.
-fn button(text: &str) -> String {
+pub fn button(text: &str) -> String {
     format!("//button[contains(normalize-space(.), '{text}')]")
 }
 
 /// A view by its place in the navigation.
-fn view(name: &str) -> String {
+pub fn view(name: &str) -> String {
     format!("//nav[@aria-label='Views']//button[@title='{name}']")
 }
 

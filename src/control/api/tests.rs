@@ -14,6 +14,36 @@ fn requests_look_as_documented() {
 }
 
 #[test]
+fn a_token_goes_over_the_wire_and_into_no_log() {
+    let request = Request::SignIn { token: Some(Secret::new("hf_secret")) };
+    let line = r#"{"ask":"sign-in","token":"hf_secret"}"#;
+    assert_eq!(serde_json::to_string(&request).unwrap(), line);
+    assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request);
+    assert!(!format!("{request:?}").contains("secret"));
+    let none: Request = serde_json::from_str(r#"{"ask":"sign-in"}"#).unwrap();
+    assert_eq!(none, Request::SignIn { token: None });
+}
+
+#[test]
+fn an_account_looks_as_documented() {
+    let account = HubAccount {
+        endpoint: "https://hub".into(),
+        token: Some(TokenAt::CommandLine { path: "/f".into() }),
+        user: Some(User { name: "ada".into(), orgs: vec![] }),
+        trouble: None,
+        other: Some(TokenAt::Environment),
+    };
+    let want = serde_json::json!({"account": {
+        "endpoint": "https://hub",
+        "token": {"in": "command-line", "path": "/f"},
+        "user": {"name": "ada", "orgs": []},
+        "trouble": null,
+        "other": {"in": "environment"},
+    }});
+    assert_eq!(serde_json::to_value(Reply::Account(account)).unwrap(), want);
+}
+
+#[test]
 fn lines_from_the_agent_are_told_apart() {
     let error = Failure::from(&Error::new(Kind::Busy, "c").remedy("r").at("p"));
     for line in [

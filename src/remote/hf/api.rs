@@ -272,6 +272,16 @@ impl Api {
         self.call(Call::get(path)).await?.ok(what)?.json(what)
     }
 
+    /// Whether the address of a page, as [`Api::next_page`] gives it, is one of a listing.
+    pub fn is_page_of(&self, page: &str, listing: &str) -> bool {
+        self.page_at(listing).is_some_and(|path| page.split('?').next() == Some(&path))
+    }
+
+    /// The first page of a listing, in the form of [`Api::next_page`].
+    pub fn page_at(&self, listing: &str) -> Option<String> {
+        self.base.join(listing).ok().map(|url| url.path().to_owned())
+    }
+
     /// Where the next page is, as a path for [`Call`]. Its host is not believed: the token goes to no other.
     pub fn next_page(&self, answer: &Answer) -> Option<String> {
         let links = answer.header("link")?;
@@ -333,15 +343,17 @@ impl Answer {
         let error = |kind, text: &str| Error::new(kind, format!("{text}: {said}")).at(what);
         match (self.status, code) {
             (_, "GatedRepo") => error(Kind::Denied, "the Hub wants its terms accepted first")
-                .remedy("open its page at the Hub, ask for access, and sign in: lacuna login hf"),
-            (401 | 403, _) => {
-                error(Kind::Denied, "the Hub does not allow it").remedy("sign in: lacuna login hf")
+                .remedy("open its page at the Hub, ask for access, and sign in: `lacuna login hf`"),
+            (401, _) => {
+                error(Kind::SignedOut, "the Hub does not know who asks").remedy("sign in: `lacuna login hf`")
             }
+            (403, _) => error(Kind::Denied, "the Hub does not allow it")
+                .remedy("sign in with a token that may do it: `lacuna login hf`"),
             (404, "RevisionNotFound") => {
                 error(Kind::NotFound, "there is no such revision").remedy("check what follows the @")
             }
             (404, _) => error(Kind::NotFound, "the Hub has it not, or hides it")
-                .remedy("check the name; if it is private, sign in: lacuna login hf"),
+                .remedy("check the name; if it is private, sign in: `lacuna login hf`"),
             (413 | 507, _) => error(Kind::NoSpace, "the Hub has no room for it")
                 .remedy("free space there, or raise the quota"),
             (429, _) => error(Kind::Offline, "the Hub wants to be asked less often")
@@ -376,7 +388,7 @@ mod tests {
     #[test]
     fn refusals_say_what_mends_them() {
         for (status, kind) in [
-            (401, Kind::Denied),
+            (401, Kind::SignedOut),
             (403, Kind::Denied),
             (404, Kind::NotFound),
             (413, Kind::NoSpace),

@@ -74,6 +74,8 @@ struct Passes {
     write: bool,
     /// The Hub gave none that may write.
     only_reads: AtomicBool,
+    /// It gave none because it does not know who asks.
+    unknown: AtomicBool,
     now: Mutex<Option<Pass>>,
 }
 
@@ -96,10 +98,11 @@ impl Passes {
     async fn ask(&self) -> Result<Pass> {
         if self.write {
             match self.api.json(&self.place.token(true), "the right to write").await {
-                Err(e) if e.kind() == Kind::Denied => {
+                Err(e) if matches!(e.kind(), Kind::Denied | Kind::SignedOut) => {
                     // It may still be read. If that is refused too, nobody is signed in.
                     let pass = self.api.json(&self.place.token(false), "the right to read").await?;
                     self.only_reads.store(true, Ordering::Relaxed);
+                    self.unknown.store(e.kind() == Kind::SignedOut, Ordering::Relaxed);
                     return Ok(pass);
                 }
                 pass => {
@@ -151,8 +154,14 @@ impl Cas {
         let context = XetContext::with_config(config)
             .map_err(|e| Error::new(Kind::Other, format!("can't start transfers: {e}")))?;
         let moved = api.moved.clone();
-        let passes =
-            Arc::new(Passes { api, place, write, only_reads: AtomicBool::new(false), now: Mutex::default() });
+        let passes = Arc::new(Passes {
+            api,
+            place,
+            write,
+            only_reads: AtomicBool::new(false),
+            unknown: AtomicBool::new(false),
+            now: Mutex::default(),
+        });
         Ok(Cas { context, passes, moved, now: Mutex::default() })
     }
 
@@ -166,8 +175,13 @@ impl Cas {
             *self.now.lock().await = None;
         }
         if self.passes.only_reads.load(Ordering::Relaxed) {
-            return Err(Error::new(Kind::Denied, "the Hub lets this user only read here")
-                .remedy("sign in with a token that may write: lacuna login hf; or mount with --read-only"));
+            if self.passes.unknown.load(Ordering::Relaxed) {
+                return Err(Error::new(Kind::SignedOut, "the Hub lets only those write here whom it knows")
+                    .remedy("sign in: `lacuna login hf`; or mount with --read-only"));
+            }
+            return Err(Error::new(Kind::Denied, "the Hub lets this user only read here").remedy(
+                "sign in with a token that may write: `lacuna login hf`; or mount with --read-only",
+            ));
         }
         Ok(())
     }

@@ -9,8 +9,8 @@
 //!
 //! # Who does what
 //!
-//! `place` reads URLs and makes addresses, `api` makes calls, `limit` says when again; `rows` reads listings,
-//! `diff` says what they mean; `mirror` remembers,
+//! `place` reads URLs and makes addresses, `api` makes calls, `limit` says when again; `account` asks who the user
+//! is and which buckets there are; `rows` reads listings, `diff` says what they mean; `mirror` remembers,
 //! in `tables`. `follow` lists and compares, `feed` hears of changes. `cas`
 //! moves contents, `plain` reads files that are not in the CAS. `ops` says what a batch asks of the Hub,
 //! `publish` does it, and says which window for overwriting others remains; `recover` ends what was cut off.
@@ -42,6 +42,7 @@ use crate::{
     xet::{NoOutlines, Xet},
 };
 
+mod account;
 mod api;
 mod cas;
 mod diff;
@@ -59,6 +60,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Page, User, buckets, whoami};
 use api::Api;
 pub use api::{Access, ENDPOINT, Tokens};
 use cas::Cas;
@@ -113,24 +115,10 @@ pub fn limits(url: &str) -> Option<&'static str> {
     })
 }
 
-/// Who is signed in with a token: the user's name.
-///
-/// # Errors
-/// `Denied` if the token is not good, `Offline`.
-pub async fn whoami(access: &Access) -> Result<String> {
-    #[derive(serde::Deserialize)]
-    struct User {
-        name: String,
-    }
-    let user: User =
-        Api::new(access.clone(), Arc::default())?.json("api/whoami-v2", &access.endpoint).await?;
-    Ok(user.name)
-}
-
 /// Looks whether a bucket or repository is there, and whether it may be written to.
 ///
 /// # Errors
-/// `Invalid` for a URL that makes no sense, `NotFound`, `Denied`, `Offline`.
+/// `Invalid` for a URL that makes no sense, `NotFound`, `Denied`, `SignedOut`, `Offline`.
 pub async fn probe(url: &str, access: &Access) -> Result<Found> {
     let place = Place::parse(url)?;
     let api = Arc::new(Api::new(access.clone(), Arc::default())?);
@@ -140,7 +128,7 @@ pub async fn probe(url: &str, access: &Access) -> Result<Found> {
     }
     match Cas::new(api, place, true)?.must_write().await {
         Ok(()) => Ok(Found::Ready),
-        Err(e) if e.kind() == Kind::Denied => Ok(Found::ReadOnly),
+        Err(e) if matches!(e.kind(), Kind::Denied | Kind::SignedOut) => Ok(Found::ReadOnly),
         Err(e) => Err(e),
     }
 }
@@ -149,7 +137,7 @@ pub async fn probe(url: &str, access: &Access) -> Result<Found> {
 /// nothing and reads no file's bytes. One that was open before opens without a network too.
 ///
 /// # Errors
-/// `Invalid` for a URL that makes no sense, `NotFound`, `Denied`, `Offline`.
+/// `Invalid` for a URL that makes no sense, `NotFound`, `Denied`, `SignedOut`, `Offline`.
 pub async fn open(url: &str, options: Options) -> Result<Arc<Hub>> {
     let Options { state_dir, poll, read_only, bandwidth, hub: access } = options;
     let place = Place::parse(url)?;
@@ -196,7 +184,7 @@ impl Hub {
             Ok(probe) if known => drop(probe),
             // Nothing is listed yet, so all of it has been compared.
             Ok(probe) => drop(self.mirror.take(&[], &[], Some(&probe), "")?),
-            Err(e) if known && matches!(e.kind(), Kind::Offline | Kind::Denied) => {
+            Err(e) if known && matches!(e.kind(), Kind::Offline | Kind::Denied | Kind::SignedOut) => {
                 tracing::warn!("mounted without the Hub: {e}");
             }
             Err(e) => return Err(e),

@@ -59,7 +59,7 @@ fn wrong(url: &str, cause: impl Into<String>) -> Error {
 }
 
 /// A word of an id: what the Hub allows in one, which needs no escaping anywhere.
-fn is_word(word: &str) -> bool {
+pub(super) fn is_word(word: &str) -> bool {
     !word.is_empty()
         && word.len() <= 96
         && !matches!(word, "." | "..")

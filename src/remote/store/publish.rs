@@ -39,7 +39,7 @@ enum Upload {
 
 /// An error of the whole bucket: with it no change gets through, and none is to blame.
 pub(in crate::remote) fn is_the_buckets(e: &Error) -> bool {
-    matches!(e.kind(), Kind::Offline | Kind::ReadOnly | Kind::Denied)
+    matches!(e.kind(), Kind::Offline | Kind::ReadOnly | Kind::Denied | Kind::SignedOut)
 }
 
 pub(in crate::remote) fn refusal(e: Error) -> Outcome {

@@ -336,7 +336,7 @@ pub(crate) fn error_fault(ino: Ino, e: &crate::error::Error) -> Fault {
         Kind::Offline => Fault::Offline,
         Kind::NoSpace => Fault::NoSpace,
         Kind::ReadOnly => Fault::ReadOnly,
-        Kind::Denied => Fault::Denied,
+        Kind::Denied | Kind::SignedOut => Fault::Denied,
         Kind::Invalid => Fault::Invalid,
         Kind::Conflict | Kind::Damaged | Kind::NewerFormat | Kind::Busy | Kind::Other => Fault::Io,
     };

@@ -114,6 +114,19 @@ impl Hub {
         self.world.state().tokens.account(name, writes)
     }
 
+    /// Makes a token's user a member of an organisation; its buckets are theirs too, but a token need not be
+    /// allowed to list them.
+    pub fn join(&self, token: &str, org: &str, lists: bool) {
+        assert!(self.world.state().tokens.join(token, org, lists), "there is no such token");
+    }
+
+    /// Lets only its owner see a bucket.
+    pub fn hide(&self, bucket: &str) {
+        if let Some(bucket) = self.world.state().buckets.get_mut(bucket) {
+            bucket.private = true;
+        }
+    }
+
     /// Takes a user's token back.
     pub fn revoke(&self, token: &str) -> bool {
         self.world.state().tokens.revoke(token)

@@ -9,6 +9,18 @@ pub struct Account {
     pub name: String,
     /// Whether the token may change anything.
     pub writes: bool,
+    /// The organisations that the user belongs to; their namespaces are theirs as well.
+    pub orgs: Vec<String>,
+    /// Of these those whose buckets the token may not list.
+    pub hidden: Vec<String>,
+}
+
+impl Account {
+    /// Whether an id is in a namespace of the user's.
+    pub fn owns(&self, id: &str) -> bool {
+        let namespace = id.split('/').next().unwrap_or_default();
+        namespace == self.name || self.orgs.iter().any(|org| org == namespace)
+    }
 }
 
 /// What a CAS token allows.
@@ -44,8 +56,19 @@ impl Tokens {
     /// A new token of a user.
     pub fn account(&mut self, name: &str, writes: bool) -> String {
         let token = format!("hf_{}", random());
-        self.accounts.insert(token.clone(), Account { name: name.to_owned(), writes });
+        let account = Account { name: name.to_owned(), writes, orgs: Vec::new(), hidden: Vec::new() };
+        self.accounts.insert(token.clone(), account);
         token
+    }
+
+    /// Makes a token's user a member of an organisation, whose buckets the token may list or not.
+    pub fn join(&mut self, token: &str, org: &str, lists: bool) -> bool {
+        let Some(account) = self.accounts.get_mut(token) else { return false };
+        account.orgs.push(org.to_owned());
+        if !lists {
+            account.hidden.push(org.to_owned());
+        }
+        true
     }
 
     /// Takes a user's token back; false if there is none.

@@ -254,7 +254,7 @@ impl State {
     }
 }
 
-/// Whether an id is in the caller's namespace.
+/// Whether an id is in a namespace of the caller's.
 pub fn owns(caller: Option<&Account>, id: &str) -> bool {
-    caller.is_some_and(|caller| id.split('/').next() == Some(caller.name.as_str()))
+    caller.is_some_and(|caller| caller.owns(id))
 }

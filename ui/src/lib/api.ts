@@ -122,6 +122,41 @@ export interface AgentSettings {
   download_limit: number | null;
 }
 
+/** Where a token is kept. */
+export type TokenAt =
+  | { in: 'environment' }
+  | { in: 'keychain' }
+  | { in: 'file'; path: string }
+  | { in: 'command-line'; path: string };
+
+/** Who is signed in at the Hugging Face Hub. */
+export interface HubAccount {
+  /** Its address, without a slash at its end. */
+  endpoint: string;
+  /** Where the token is that counts. */
+  token: TokenAt | null;
+  user: { name: string; orgs: string[] } | null;
+  /** Why it is not known whose the token is. */
+  trouble: Failure | null;
+  /** Another token on this machine, which `sign-in` without a token takes. */
+  other: TokenAt | null;
+}
+
+export interface Bucket {
+  /** `OWNER/NAME`. */
+  id: string;
+  private: boolean;
+  size: number | null;
+  files: number | null;
+}
+
+export interface Buckets {
+  buckets: Bucket[];
+  /** Organisations whose buckets the token may not list. */
+  hidden: string[];
+  next: string | null;
+}
+
 export type Request =
   | { ask: 'status' }
   | { ask: 'mount'; url: string; mountpoint: string; name: string | null; read_only: boolean }
@@ -140,7 +175,11 @@ export type Request =
   | { ask: 'cache-limit'; drive: string; bytes: number | null }
   | { ask: 'retry'; drive: string | null }
   | { ask: 'probe'; url: string }
-  | { ask: 'init'; url: string };
+  | { ask: 'init'; url: string }
+  | { ask: 'account' }
+  | { ask: 'sign-in'; token: string | null }
+  | { ask: 'sign-out' }
+  | { ask: 'buckets'; page: string | null };
 
 /** What each question is answered with; every other one by `"done"`. */
 export interface Replies {
@@ -153,6 +192,10 @@ export interface Replies {
   activity: { activity: Save[] };
   settings: { settings: AgentSettings };
   probe: { probed: { found: Found; name: string } };
+  account: { account: HubAccount };
+  'sign-in': { 'signed-in': { kept: TokenAt; account: HubAccount } };
+  'sign-out': { account: HubAccount };
+  buckets: { buckets: Buckets };
 }
 
 export type Ask = Request['ask'];

@@ -2,6 +2,7 @@
 
 import { failure, type DriveStatus, type Failure, type Request, type Status } from './api';
 import type { AgentEvent, Backend, Navigate, Preferences, View } from './backend';
+import { Hub } from './hub.svelte';
 import { choose, Lang } from './lang';
 import { plain } from './names';
 import { Rates, total } from './rates';
@@ -49,11 +50,14 @@ class App {
   /** The folder that the file browser shows, and the name in it to select. */
   folder = $state.raw<{ path: string; select: string | null }>({ path: '', select: null });
   adding = $state(false);
+  /** The dialog for signing in to the Hub is open. */
+  signingIn = $state(false);
   notices = $state.raw<Notice[]>([]);
   /** What a screen reader is told next. */
   said = $state('');
 
   readonly rates = new Rates();
+  readonly hub = new Hub((request) => this.backend.ask(request));
   readonly drives = $derived<DriveStatus[]>(this.status?.drives ?? []);
   readonly up = $derived(this.link === 'up');
   readonly language = $derived(choose(this.preferences.language, this.preferences.locale));

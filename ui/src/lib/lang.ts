@@ -16,7 +16,7 @@ export const LANGUAGES: Record<string, Messages> = Object.fromEntries(
 );
 
 /** Holes for names from outside, which may hold characters that turn the sentence around. */
-const NAMES = new Set(['drive', 'place']);
+const NAMES = new Set(['drive', 'place', 'user']);
 
 const primary = (tag: string) => tag.split(/[-_]/)[0]?.toLowerCase() ?? '';
 

@@ -55,6 +55,15 @@ export function url(kind: PlaceKind, place: string): string {
   return text;
 }
 
+/** How a bucket of the list is written in the field for the place. */
+export const bucketPlace = (id: string): string => `hf://buckets/${id}`;
+
+/** The bucket of the list that the field names. */
+export function bucketOf(kind: PlaceKind, place: string): string | null {
+  if (kind !== 'hub' || place.trim() === '') return null;
+  return /^hf:\/\/buckets\/([^/]+\/[^/]+)\/?$/.exec(url(kind, place))?.[1] ?? null;
+}
+
 const unix = /^\//;
 const windows = /^([A-Za-z]:[\\/]|\\\\)/;
 

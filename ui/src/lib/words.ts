@@ -1,6 +1,17 @@
 // What is said about drives, changes and files. Values in, words out.
 
-import type { Action, DriveState, DriveStatus, Entry, FileState, Problem, QueueItem, Receipt, Severity } from './api';
+import type {
+  Action,
+  DriveState,
+  DriveStatus,
+  Entry,
+  FileState,
+  Problem,
+  QueueItem,
+  Receipt,
+  Severity,
+  TokenAt,
+} from './api';
 import { millis, type Key, type Lang } from './lang';
 
 const STATE: Record<DriveState, Key> = {
@@ -174,6 +185,7 @@ const KINDS: Record<string, Key> = {
   'newer-format': 'failure.newer-format',
   'read-only': 'failure.read-only',
   denied: 'failure.denied',
+  'signed-out': 'failure.signed-out',
   invalid: 'failure.invalid',
   busy: 'failure.busy',
 };
@@ -189,6 +201,7 @@ const TITLES: Record<string, Key> = {
   'remote-newer': 'problem.remote-newer',
   'remote-damaged': 'problem.remote-damaged',
   'remote-failed': 'problem.remote-failed',
+  'signed-out': 'problem.signed-out',
 };
 
 /** A problem's headline: in the page's language if the code is known, else as the agent says it. */
@@ -214,8 +227,24 @@ export function actionWord(l: Lang, action: Action | undefined): string | null {
       return l.t('action.retry');
     case 'evict':
       return l.t('action.evict');
+    case 'sign-in':
+      return l.t('action.sign_in');
     default:
       return null;
+  }
+}
+
+/** Where the token is, in a sentence. */
+export function tokenWords(l: Lang, at: TokenAt): string {
+  switch (at.in) {
+    case 'environment':
+      return l.t('account.in_environment');
+    case 'keychain':
+      return l.t('account.in_keychain');
+    case 'file':
+      return l.t('account.in_file', { place: at.path });
+    case 'command-line':
+      return l.t('account.in_command_line', { place: at.path });
   }
 }
 

@@ -17,6 +17,8 @@ export interface Options {
   language?: string;
   appearance?: 'light' | 'dark';
   tray?: 'no';
+  account?: string;
+  slow?: 'yes';
   view?: View;
   context?: BrowserContextOptions;
 }

@@ -24,6 +24,8 @@ const SCENES: [string, Options][] = [
   ['transfers-names', { state: 'names', view: 'transfers' }],
   ['transfers-empty', { state: 'synced', view: 'transfers' }],
   ['problems-none', { state: 'synced', view: 'problems' }],
+  ['settings-signed-out', { view: 'settings', account: 'out' }],
+  ['problems-signed-out', { view: 'problems', state: 'signed-out' }],
   ['german', { state: 'problem', language: 'de' }],
   ['german-problems', { state: 'problem', language: 'de', view: 'problems' }],
   ['german-settings', { state: 'problem', language: 'de', view: 'settings' }],
@@ -56,6 +58,46 @@ for (const look of LOOKS) {
       const wide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
       expect(wide, 'wider than the window').toBe(false);
       const picture = await page.screenshot(folder ? { path: join(folder, `${scene}-${look.name}.png`) } : {});
+      expect(picture.length).toBeGreaterThan(5000);
+    });
+  }
+}
+
+/** The wizard at a place of the Hub, and the dialog for signing in. */
+const HUB: [string, Options][] = [
+  ['asking', { slow: 'yes' }],
+  ['out', { account: 'out' }],
+  ['in', {}],
+  ['many', { account: 'many' }],
+  ['none', { account: 'none' }],
+  ['stored', { account: 'stored' }],
+  ['offline', { account: 'offline' }],
+  ['file', { account: 'file', language: 'de' }],
+  ['german', { account: 'out', language: 'de' }],
+];
+
+for (const look of LOOKS) {
+  for (const [scene, options] of HUB) {
+    test(`hub ${scene} ${look.name}`, async () => {
+      const page = await open({
+        ...options,
+        view: 'settings',
+        appearance: look.appearance,
+        context: { viewport: { width: look.width, height: look.height }, deviceScaleFactor: look.scale },
+      });
+      await page.getByRole('button', { name: /Add a drive|Laufwerk hinzu/ }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByRole('radio', { name: /Hugging Face/ }).check();
+      await dialog.getByRole('button', { name: /Next|Weiter/ }).click();
+      if (scene === 'in') await dialog.getByRole('radio', { name: /mara.photos/ }).check();
+      await dialog.locator('.sign-in .line, .sign-in p, .sign-in [role=alert]').first().waitFor();
+      if (['in', 'many', 'file'].includes(scene)) await dialog.locator('.bucket').first().waitFor();
+      const wide = await page.evaluate(() => {
+        const body = document.querySelector('dialog .body');
+        return document.documentElement.scrollWidth > window.innerWidth || (body?.scrollWidth ?? 0) > (body?.clientWidth ?? 0);
+      });
+      expect(wide, 'wider than the window').toBe(false);
+      const picture = await page.screenshot(folder ? { path: join(folder, `hub-${scene}-${look.name}.png`) } : {});
       expect(picture.length).toBeGreaterThan(5000);
     });
   }

@@ -146,7 +146,8 @@ test('words that the engine may add later are told as they are', () => {
 
 test('only a remedy that this page can carry out gets a button', () => {
   expect(actionWord(l, 'retry')).toBe('Try again now');
-  expect(actionWord(l, 'sign-in')).toBeNull();
+  expect(actionWord(l, 'sign-in')).toBe('Sign in…');
+  expect(actionWord(l, 'of-tomorrow' as never)).toBeNull();
   expect(actionWord(l, undefined)).toBeNull();
 });
 

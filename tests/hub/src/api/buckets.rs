@@ -105,6 +105,9 @@ pub fn list(world: &World, asked: &Asked, namespace: &str) -> Answer {
         ("me", None) => return Err(answers::unauthorized()),
         _ => namespace,
     };
+    if caller.as_ref().is_some_and(|account| account.hidden.iter().any(|org| org == namespace)) {
+        return Err(answers::forbidden());
+    }
     let (cursor, limit) = page_of(world, asked)?;
     let search = asked.query.get("search").map(|text| text.to_lowercase()).unwrap_or_default();
     let start = format!("{namespace}/");

@@ -90,7 +90,8 @@ fn whoami(world: &World, asked: &Asked) -> Result<Response<Body>, Refusal> {
     let account = world.caller(&asked.headers)?.ok_or_else(answers::unauthorized)?;
     let role = if account.writes { "write" } else { "read" };
     let auth = json!({ "type": "access_token", "accessToken": { "displayName": "test", "role": role } });
-    Ok(Json(json!({ "name": account.name, "type": "user", "orgs": [], "auth": auth })).into_response())
+    let orgs: Vec<_> = account.orgs.iter().map(|org| json!({ "type": "org", "name": org })).collect();
+    Ok(Json(json!({ "name": account.name, "type": "user", "orgs": orgs, "auth": auth })).into_response())
 }
 
 /// A token for the CAS, as body and as headers.

@@ -247,3 +247,24 @@ async fn resolving_tells_of_a_file_and_leads_to_its_bytes() {
     );
     assert_eq!(client.get(&format!("{}/_blobs/guessed", hub.cas_url())).await.status(), 403);
 }
+
+#[tokio::test]
+async fn organisations_are_their_members_namespaces_and_a_token_may_not_list_all_of_them() {
+    let hub = Hub::start().await.unwrap();
+    let client = Client::new(&hub);
+    for id in ["lab/x", "closed/y"] {
+        hub.bucket(id);
+        hub.hide(id);
+        assert_eq!(client.json(&format!("/api/buckets/{id}")).await.0, 404);
+    }
+    hub.join(hub.token(), "lab", true);
+    hub.join(hub.token(), "closed", false);
+    let (_, who) = client.json("/api/whoami-v2").await;
+    let orgs: Vec<&Value> = who["orgs"].as_array().unwrap().iter().map(|org| &org["name"]).collect();
+    assert_eq!(orgs, ["lab", "closed"]);
+    let (status, rows) = client.json("/api/buckets/lab").await;
+    assert_eq!((status.as_u16(), &rows[0]["id"], &rows[0]["private"]), (200, &json!("lab/x"), &json!(true)));
+    assert_eq!(client.json("/api/buckets/closed").await.0, 403);
+    assert_eq!(client.json("/api/buckets/closed/y").await.0, 200);
+    assert_eq!(client.post("/api/buckets/lab/new", "{}").await.status(), 200);
+}

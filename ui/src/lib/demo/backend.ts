@@ -2,17 +2,12 @@
 
 import type { AgentSettings, DriveStatus, Failure, Replies, Request } from '../api';
 import type { AgentEvent, Backend, Navigate, Preferences } from '../backend';
+import { fail } from './fail';
 import { history } from './history';
 import { live } from './live';
+import { DemoHub } from './hub';
 import { drive, saves, STATES } from './states';
 import { Tree } from './tree';
-
-const fail = (kind: string, cause: string, remedy: string | null = null, path: string | null = null): Failure => ({
-  kind,
-  cause,
-  remedy,
-  path,
-});
 
 /** What the page tests reach as `lacunaDemo`. */
 export interface Demo {
@@ -34,6 +29,7 @@ declare global {
 export function demo(query: URLSearchParams): Backend {
   const state = query.get('state') ?? 'syncing';
   const trees = new Map<string, Tree>();
+  const hub = new DemoHub(query.get('account') ?? 'in');
   const settings: AgentSettings = { upload_limit: null, download_limit: 5e6 };
   let preferences: Preferences = {
     autostart: true,
@@ -164,6 +160,21 @@ export function demo(query: URLSearchParams): Backend {
         };
       case 'init':
         return 'done';
+      case 'account':
+        return { account: hub.look() };
+      case 'sign-in': {
+        const kept = hub.signIn(r.token);
+        for (const x of d.drives) {
+          x.problems = x.problems.filter((p) => p.action !== 'sign-in');
+          calm(x);
+        }
+        return { 'signed-in': { kept, account: hub.look() } };
+      }
+      case 'sign-out':
+        hub.signOut();
+        return { account: hub.look() };
+      case 'buckets':
+        return { buckets: hub.buckets(r.page) };
     }
   }
 
@@ -172,11 +183,13 @@ export function demo(query: URLSearchParams): Backend {
     return Promise.resolve();
   };
 
-  const CHANGES: Request['ask'][] = ['mount', 'unmount', 'flush', 'pause', 'resume', 'retry', 'cache-limit', 'pin', 'unpin', 'evict'];
+  const CHANGES: Request['ask'][] = ['mount', 'unmount', 'flush', 'pause', 'resume', 'retry', 'cache-limit', 'pin', 'unpin', 'evict', 'sign-in'];
 
   return {
     ask: async (request) => {
-      await called('ask', request);
+      // What was asked is seen in tests' output: no token in it.
+      await called('ask', request.ask === 'sign-in' && request.token !== null ? { ...request, token: '…' } : request);
+      if (query.has('slow') && ['account', 'buckets'].includes(request.ask)) await new Promise(() => undefined);
       const refused = d.refuse[request.ask];
       if (refused) {
         d.refuse = {};

@@ -128,6 +128,24 @@ export const STATES: Record<string, () => DriveStatus[]> = {
     drive('photos', 'problem', { pending: sum(queue.slice(3)), queue: queue.slice(3), problems }),
     drive('models', 'synced', { remote: 'hf://models/mara/small', read_only: true }),
   ],
+  'signed-out': () => [
+    drive('photos', 'synced'),
+    drive('archive', 'problem', {
+      remote: 'hf://buckets/mara/archive',
+      pending: { files: 2, bytes: 1.2 * MB },
+      problems: [
+        {
+          code: 'signed-out',
+          title: 'The remote does not know who you are',
+          cause: 'the Hub lets only those write here whom it knows',
+          remedy: 'sign in: `lacuna login hf`; or mount with --read-only',
+          severity: 'error',
+          path: null,
+          action: 'sign-in',
+        },
+      ],
+    }),
+  ],
   thousand: () => [busy('scans', thousand, { pending: { files: 2347, bytes: 7.3 * GB } })],
   names: () => [
     busy(
