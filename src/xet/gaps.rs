@@ -167,6 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::single_range_in_vec_init)]
     fn a_question_names_one_span_for_each_segment() {
         let starts = [0, 100, 200, 300];
         let ask = |touched: &[Range<u64>]| {
