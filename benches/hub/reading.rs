@@ -26,22 +26,34 @@ const ROUNDS: usize = 3;
 const SEQUENTIAL: f64 = 0.8;
 const READS: usize = 30;
 const READ: usize = 4096;
+/// 1 Gbit/s, in bytes.
+const GIGABIT: u64 = 125_000_000;
 /// 100 Mbit/s, in bytes.
 const RATE: u64 = 12_500_000;
 /// A few chunks: four of the largest, with all that is said to get them.
 const RANDOM: f64 = 4.0 * 131_072.0;
 
+/// At the machine's own speed, where all that the drive does beside fetching counts, and over a link.
 pub fn sequential() -> Found {
     let hub = Hub::start_blocking().expect("the test Hub starts");
     hub.bucket(BUCKET);
+    let (figures, verdict) = race(&hub, hub.endpoint(), "without a link between");
+    drop(hub);
+    let place = Place::new();
+    place.proxy.set(Link { delay: Duration::ZERO, rate: Some(GIGABIT) });
+    let (linked, over) = race(&place.hub, place.proxy.endpoint(), "at 1 Gbit/s");
+    (serde_json::json!({ "loopback": figures, "gigabit": linked }), vec![verdict, over])
+}
+
+fn race(hub: &Hub, endpoint: &str, what: &str) -> (serde_json::Value, Verdict) {
     let content = bytes(1, SIZE as usize);
     hub.put_file(BUCKET, NAME, content.clone()).expect("the Hub takes the file");
-    println!("cold sequential read of {} MB, MB/s", SIZE / MB);
+    println!("cold sequential read of {} MB {what}, MB/s", SIZE / MB);
     let (mut ours, mut curls, mut moved) = (Vec::new(), Vec::new(), Moved::default());
     for round in 0..ROUNDS {
-        curls.push(curl(&hub));
+        curls.push(curl(hub, endpoint));
         // A machine that knows nothing: it has the folder listed, no more.
-        let m = place::machine(&hub, hub.endpoint());
+        let m = place::machine(hub, endpoint);
         m.mount();
         shows(&m, &[NAME.to_owned()]);
         let path = m.mnt().join(NAME);
@@ -60,7 +72,7 @@ pub fn sequential() -> Found {
     let figures = serde_json::json!({
         "size": SIZE, "drive_mb_s": ours, "curl_mb_s": curls, "ratio": drive / curl, "moved": moved,
     });
-    (figures, vec![Verdict::least("cold sequential read, of curl's", drive / curl, SEQUENTIAL)])
+    (figures, Verdict::least(format!("cold sequential read {what}, of curl's"), drive / curl, SEQUENTIAL))
 }
 
 /// Reads a file as programs do, from the start to the end.
@@ -77,8 +89,8 @@ fn read(path: &std::path::Path) {
 }
 
 /// MB/s of the same bytes by the Hub's own address for them.
-fn curl(hub: &Hub) -> f64 {
-    let url = format!("{}/buckets/{BUCKET}/resolve/{NAME}", hub.endpoint());
+fn curl(hub: &Hub, endpoint: &str) -> f64 {
+    let url = format!("{endpoint}/buckets/{BUCKET}/resolve/{NAME}");
     let token = format!("Authorization: Bearer {}", hub.token());
     let start = Instant::now();
     let out = Command::new("curl")

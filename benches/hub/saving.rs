@@ -13,10 +13,9 @@ use crate::{
     support::Machine,
 };
 
-/// Of a file never seen so many segments are read for each place that an edit touches, at most; all of them if
-/// absent. Today the whole file is read once, for its hash: to be `Some(2)` (an edit may lie across an edge) as
-/// soon as `src/xet` reads only what is touched.
-const UNSEEN_SEGMENTS: Option<u64> = None;
+/// Of a file never seen so many segments are read for each place that an edit touches, at most: an edit, or what
+/// the Hub wants looked at around it, may lie across an edge.
+const UNSEEN_SEGMENTS: u64 = 2;
 /// The largest segment, bytes.
 const SEGMENT: u64 = 64 * MB;
 /// What metadata may add to the bytes that were read.
@@ -54,7 +53,7 @@ fn unseen_bar(edit: &Edit, size: u64) -> Option<u64> {
         return None;
     }
     let places = edit.writes.len() as u64 + u64::from(edit.truncate.is_some());
-    let read = UNSEEN_SEGMENTS.map_or(size, |each| (places * each * SEGMENT).min(size));
+    let read = (places * UNSEEN_SEGMENTS * SEGMENT).min(size);
     // Each place is sent anew, with the chunks at its edges.
     Some(read + UNSEEN_MORE + places * 4 * (128 << 10))
 }
