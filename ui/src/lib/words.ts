@@ -196,10 +196,6 @@ export const failureTitle = (l: Lang, kind: string): string => l.t(KINDS[kind] ?
 const TITLES: Record<string, Key> = {
   conflict: 'problem.conflict',
   rejected: 'problem.rejected',
-  'remote-full': 'problem.remote-full',
-  'remote-denied': 'problem.remote-denied',
-  'remote-newer': 'problem.remote-newer',
-  'remote-damaged': 'problem.remote-damaged',
   'remote-failed': 'problem.remote-failed',
   'signed-out': 'problem.signed-out',
 };

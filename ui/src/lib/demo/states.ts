@@ -73,7 +73,7 @@ export const HOSTILE = [
 
 const problems: DriveStatus['problems'] = [
   {
-    code: 'remote-full',
+    code: 'bucket-full',
     title: 'The remote has no space left',
     cause: 'opening the bucket: no space is left',
     remedy: 'make room on the disk that holds /srv/buckets',
