@@ -2,7 +2,12 @@
 //! simulation server reads the whole xorb, up to 64 MiB, for each range, and the whole content before its first
 //! byte; whoever measures a client would measure that.
 
-use std::{ops::Range, os::unix::fs::FileExt, path::Path, sync::Arc};
+use std::{
+    io::{Read, Seek, SeekFrom},
+    ops::Range,
+    path::Path,
+    sync::Arc,
+};
 
 use axum::{
     body::Body,
@@ -48,9 +53,12 @@ pub fn xorb_range(xorbs: &Path, uri: &Uri, headers: &HeaderMap) -> Option<Respon
     let body = stream::iter(pieces).then(move |at| {
         let (file, length) = (Arc::clone(&file), PIECE.min(range.end - at));
         async move {
+            // One piece after the other, so the file's own position may be used.
             let read = move || {
                 let mut bytes = vec![0; length as usize];
-                file.read_exact_at(&mut bytes, at).map(|()| Bytes::from(bytes))
+                let mut file = &*file;
+                file.seek(SeekFrom::Start(at))?;
+                file.read_exact(&mut bytes).map(|()| Bytes::from(bytes))
             };
             tokio::task::spawn_blocking(read).await?
         }
