@@ -1,7 +1,7 @@
 //! What the benchmarks share: data, the edits of which they tell what a save moves, and the bars.
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
-use std::{ops::Range, path::PathBuf};
+use std::{ops::Range, path::Path};
 
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 use serde::Serialize;
@@ -128,8 +128,10 @@ pub fn bar(edit: &Edit) -> Option<u64> {
 
 /// Keeps a benchmark's figures as `NAME.json` in cargo's target folder.
 pub fn write_json(name: &str, figures: &serde_json::Value) {
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let path = PathBuf::from(target).join(format!("{name}.json"));
+    // It runs as TARGET/release/deps/NAME-HASH, wherever cargo was told that TARGET is.
+    let program = std::env::current_exe().expect("a benchmark has a path");
+    let target = program.ancestors().nth(3).unwrap_or(Path::new("."));
+    let path = target.join(format!("{name}.json"));
     std::fs::write(&path, serde_json::to_vec_pretty(figures).expect("JSON"))
         .expect("the JSON file is written");
     println!("written to {}", path.display());
