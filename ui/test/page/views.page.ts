@@ -133,7 +133,7 @@ test('problems name cause, remedy and, where there is one, a button', async () =
   const items = page.getByRole('main').getByRole('listitem');
   expect(await items.count()).toBe(3);
   // The worst first.
-  expect(await items.first().innerText()).toContain('No space left at the remote');
+  expect(await items.first().innerText()).toContain('The remote has no space left');
   await items.nth(0).getByRole('button', { name: 'Try again now' }).click();
   await items.nth(1).getByRole('button', { name: 'Show in file manager' }).click();
   await items.nth(2).getByRole('button', { name: 'Free up space' }).click();
