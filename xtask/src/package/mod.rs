@@ -117,6 +117,13 @@ fn cargo_build(tree: &Tree, name: &str, profile: &str) -> Result<PathBuf> {
         // Of several that fit the last one counts, and the target folder may be in the tree.
         let flags = [remap(&home, "cargo"), remap(&tree.root, "lacuna"), remap(&tree.target, "target")];
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        // Nor does the C code in them, which names its files where it fails.
+        let c = format!(
+            "-ffile-prefix-map={}=cargo -ffile-prefix-map={}=target",
+            home.display(),
+            tree.target.display()
+        );
+        cargo.env("CFLAGS", std::env::var("CFLAGS").map_or(c.clone(), |given| format!("{given} {c}")));
     }
     tools::run(&mut cargo)?;
     Ok(tree.target.join(if profile == "dev" { "debug" } else { profile }).join(name))
