@@ -423,6 +423,18 @@ async fn limits_outlive_the_agent() {
     let agent = start(dir.path()).await;
     let drive = agent.mount("store:/srv/a", &mountpoint(dir.path(), "a")).await;
     assert_eq!(drive.wanted.drive.cache_limit, Some(5_000), "it outlives an unmount");
+    let file = agent.home.settings();
+    agent.end().await;
+
+    // Settings of before there was a list of limits have it at the drive alone.
+    let mut older: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(older.as_object_mut().unwrap().remove("cache_limits"), Some(json!({ "a": 5_000 })));
+    std::fs::write(&file, older.to_string()).unwrap();
+    let agent = start(dir.path()).await;
+    agent.status_when(|s| s.drives[0].state == DriveState::Synced).await;
+    agent.client().await.ask(Request::Unmount { drive: "a".into() }).await.unwrap();
+    let drive = agent.mount("store:/srv/a", &mountpoint(dir.path(), "a")).await;
+    assert_eq!(drive.wanted.drive.cache_limit, Some(5_000));
     agent.end().await;
 }
 

@@ -16,6 +16,7 @@ use futures::future::join_all;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
+    cache,
     config::{self, DriveConfig, Home, Settings},
     control::api::{AgentSettings, DriveState, Pending, Save, Status, VERSION},
     error::{Error, Kind, Result},
@@ -122,6 +123,10 @@ impl Agent {
         self.share(settings.agent);
         self.table().limits.clone_from(&settings.cache_limits);
         for config in &settings.drives {
+            if config.cache_limit != Some(cache::DEFAULT_LIMIT) {
+                // Settings of before there was a list of limits have it only here.
+                self.table().limits.entry(config.name.clone()).or_insert(config.cache_limit);
+            }
             let failed = config::check_name(&config.name).err();
             let slot = match failed {
                 None => Slot::Mounting,
