@@ -150,7 +150,7 @@ fn prepare(core: &Arc<Core>, forced: bool) -> Result<(Vec<Change>, Vec<Flight>)>
     let (pending, more) = core.ns.pending_after(after, LOOK)?;
     let chosen = {
         let mut queue = core.queue();
-        if after == Ino(0) && more.is_none() && pending.len() < LOOK {
+        if after == Ino(0) && pending.len() < LOOK {
             let differs: HashSet<Ino> = pending.iter().map(|p| put_ino(p).unwrap_or(REMOVALS)).collect();
             queue.keep(|ino| differs.contains(&ino), now);
         }

@@ -63,7 +63,6 @@ impl Fetches {
         let mut waits = Vec::new();
         {
             let mut under_way = lock(&self.under_way);
-            let covered: RangeSet = under_way.iter().map(|(r, _)| r.clone()).collect();
             let mut missing: RangeSet = need.iter().cloned().collect();
             if ahead > 0
                 && let Some(last) = need.last()
@@ -72,8 +71,7 @@ impl Fetches {
                     missing.insert(gap);
                 }
             }
-            missing.subtract(&covered);
-            self.start_all(&mut under_way, remote, keeper, file, base, epoch, &missing);
+            self.start_all(&mut under_way, remote, keeper, file, base, epoch, missing);
             for (r, f) in under_way.iter() {
                 if need.iter().any(|n| n.start < r.end && r.start < n.end) {
                     waits.push((r.start, f.clone()));
@@ -107,12 +105,11 @@ impl Fetches {
             return;
         }
         let mut under_way = lock(&self.under_way);
-        let covered: RangeSet = under_way.iter().map(|(r, _)| r.clone()).collect();
-        let mut missing: RangeSet = file.gaps(first.start..until).into_iter().collect();
-        missing.subtract(&covered);
-        self.start_all(&mut under_way, remote, keeper, file, base, epoch, &missing);
+        let missing = file.gaps(first.start..until).into_iter().collect();
+        self.start_all(&mut under_way, remote, keeper, file, base, epoch, missing);
     }
 
+    /// Starts to fetch what of `missing` is not under way.
     #[allow(clippy::too_many_arguments, reason = "where from, where to, what")]
     fn start_all(
         &self,
@@ -122,8 +119,9 @@ impl Fetches {
         file: &Arc<StagedFile>,
         base: Content,
         epoch: u64,
-        missing: &RangeSet,
+        mut missing: RangeSet,
     ) {
+        missing.subtract(&under_way.iter().map(|(r, _)| r.clone()).collect());
         for piece in missing.iter().flat_map(pieces) {
             let (remote, keeper) = (remote.clone(), keeper.clone());
             let fetch = self.start(remote, keeper, file.clone(), base, epoch, piece.clone());

@@ -31,10 +31,8 @@ pub(super) struct Gap {
 
 /// An answer that fits the file.
 pub(super) struct Gaps {
-    /// In order; none is empty.
+    /// In order; none is empty. What lies between them is in the windows.
     pub gaps: Vec<Gap>,
-    /// In order, of at least a byte each; they and the gaps cover the file.
-    pub windows: Vec<Range<u64>>,
     /// For each segment of the file the hash of its chunks' hashes, where it was told.
     pub verification: Vec<Option<MerkleHash>>,
 }
@@ -127,7 +125,7 @@ impl Gaps {
             _ if told.is_empty() => vec![None; starts.len().saturating_sub(1)],
             n => return Err(format!("{} verifications for {n} segments", told.len())),
         };
-        Ok(Gaps { gaps, windows, verification })
+        Ok(Gaps { gaps, verification })
     }
 
     /// The gap that starts at `at`.
@@ -204,9 +202,10 @@ mod tests {
     #[test]
     fn an_answer_is_read() {
         let (answer, asked, starts) = answer();
+        assert_eq!(answer.windows.len(), 1);
+        let [start, end] = answer.windows[0].dirty_byte_range;
+        let window = start..end;
         let gaps = Gaps::read(answer, &asked, &starts, 100).unwrap();
-        assert_eq!(gaps.windows.len(), 1);
-        let window = gaps.windows[0].clone();
         assert_eq!(window.start, SEGMENT);
         let ranges: Vec<_> = gaps.gaps.iter().map(|g| (g.range.clone(), g.last)).collect();
         assert_eq!(ranges, [(0..SEGMENT, false), (window.end..5 * SEGMENT, true)]);

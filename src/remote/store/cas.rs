@@ -372,7 +372,7 @@ impl Client for Cas {
         _: &MerkleHash,
         _: Vec<FileRange>,
     ) -> ClientResult<FileChunkHashesResponse> {
-        // Asked for by nobody but `upload_ranges`, which is not to be used.
+        // Whoever edits has all that this would tell from outlines and footers, for fewer bytes.
         Err(ClientError::Other("a Lacuna bucket answers chunk hashes from its xorbs' footers".into()))
     }
 }
