@@ -1,6 +1,7 @@
 //! What goes over the wire, to the letter.
 
 use super::*;
+use crate::error::{Error, Kind};
 
 #[test]
 fn requests_look_as_documented() {
