@@ -1,6 +1,7 @@
 //! Linux: FUSE by the crate `fuser`.
 //!
-//! - `adapter` translates each request, `readdir` listings, `translate` values; `shared` is what they share;
+//! - `adapter` translates each request, `readdir` listings, `answer` replies, `translate` values; `shared` is what
+//!   they share, `run` how they run, `negotiate` what is agreed with the kernel before the first;
 //! - `invalidate` tells the kernel what to forget;
 //! - `system` looks whether a mount is possible and says what is in the way, `attach` makes it;
 //! - `mountinfo` reads what is mounted, `holders` who uses it.
@@ -27,11 +28,14 @@ use crate::{
 };
 
 mod adapter;
+mod answer;
 mod attach;
 mod holders;
 mod invalidate;
 mod mountinfo;
+mod negotiate;
 mod readdir;
+mod run;
 mod shared;
 mod system;
 mod translate;

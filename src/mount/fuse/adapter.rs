@@ -1,79 +1,31 @@
 //! The requests of the kernel, each translated to one call of the drive.
-//!
-//! A request is tried at once on the thread that read it; only if the drive has to wait does it move to
-//! the runtime and answer from there, so that a slow remote call holds up nobody else.
 
-use std::{
-    ffi::OsStr,
-    future::Future,
-    io,
-    os::unix::ffi::OsStrExt,
-    panic::AssertUnwindSafe,
-    path::Path,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-    time::SystemTime,
-};
+use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt, path::Path, sync::Arc, time::SystemTime};
 
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags,
-    IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags,
-    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
-    ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
-    WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, IoctlFlags,
+    KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
+    ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use rustix::fs::OFlags;
 
 use super::{
+    answer,
     invalidate::Queue,
+    negotiate::negotiate,
     readdir,
     shared::{GENERATION, KEEP, Make, Shared},
     translate::{self, errno, ino},
 };
-use crate::{
-    node::Name,
-    vfs::{self, At, Caller, Fault, Handle, SetAttr, Vfs},
-};
-
-/// The largest read and write, bytes.
-const MAX_REQUEST: u32 = 1 << 20;
-
-/// How many requests the kernel starts on its own (read-ahead, write-back) before it waits.
-const MAX_BACKGROUND: u16 = 64;
+use crate::vfs::{At, Caller, Fault, Handle, SetAttr, Vfs};
 
 /// The translation.
-pub struct Adapter(Arc<Shared>);
+pub struct Adapter(pub(super) Arc<Shared>);
 
 impl Adapter {
     pub fn new(vfs: Arc<dyn Vfs>, runtime: tokio::runtime::Handle, invalidations: Arc<Queue>) -> Self {
         Adapter(Arc::new(Shared::new(vfs, runtime, invalidations)))
-    }
-
-    /// Runs a request, whose last act is to answer. If it panics the answer is EIO (a reply that is
-    /// dropped says so) and the thread goes on serving.
-    fn run<F>(&self, request: impl FnOnce(Arc<Shared>) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let _context = self.0.runtime.enter();
-        let mut request = Box::pin(request(self.0.clone()));
-        let first = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            request.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        }));
-        match first {
-            Ok(Poll::Ready(())) => {}
-            Ok(Poll::Pending) => drop(self.0.runtime.spawn(request)),
-            Err(_) => tracing::error!("a request to the drive panicked and was answered with EIO"),
-        }
-    }
-
-    /// Runs a request that needs no waiting.
-    fn now<T>(&self, request: impl FnOnce(&Shared) -> vfs::Result<T>) -> vfs::Result<T> {
-        let _context = self.0.runtime.enter();
-        std::panic::catch_unwind(AssertUnwindSafe(|| request(&self.0))).unwrap_or_else(|_| {
-            tracing::error!("a request to the drive panicked and was answered with EIO");
-            Err(Fault::Io)
-        })
     }
 }
 
@@ -85,39 +37,9 @@ fn handle(fh: FileHandle) -> Handle {
     Handle(fh.0)
 }
 
-fn empty(reply: ReplyEmpty, answer: vfs::Result<()>) {
-    match answer {
-        Ok(()) => reply.ok(),
-        Err(fault) => reply.error(errno(fault)),
-    }
-}
-
 impl Filesystem for Adapter {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        // Each is taken where the kernel has it. Left out on purpose: the write-back cache (what a program
-        // was told is written must be in our journal), locks (the kernel then does them itself between
-        // the programs of this machine), AUTO_INVAL_DATA (it would drop pages after our own writes) and
-        // ATOMIC_O_TRUNC (the kernel would have us cut a program that runs before it finds that it may not).
-        for flag in [
-            InitFlags::FUSE_DO_READDIRPLUS,
-            InitFlags::FUSE_READDIRPLUS_AUTO,
-            InitFlags::FUSE_PARALLEL_DIROPS,
-            InitFlags::FUSE_ASYNC_DIO,
-            InitFlags::FUSE_HANDLE_KILLPRIV_V2,
-            InitFlags::FUSE_CACHE_SYMLINKS,
-        ] {
-            if let Err(missing) = config.add_capabilities(flag) {
-                tracing::debug!(?missing, "this kernel's FUSE is older");
-            }
-        }
-        // Both answer the nearest possible value if ours is too much.
-        if let Err(most) = config.set_max_write(MAX_REQUEST) {
-            let _ = config.set_max_write(most);
-        }
-        if let Err(most) = config.set_max_readahead(MAX_REQUEST) {
-            let _ = config.set_max_readahead(most);
-        }
-        let _ = config.set_max_background(MAX_BACKGROUND);
+        negotiate(config);
         Ok(())
     }
 
@@ -189,10 +111,7 @@ impl Filesystem for Adapter {
 
     fn readlink(&self, _req: &Request, node: INodeNo, reply: ReplyData) {
         self.run(|s| async move {
-            match s.vfs.readlink(ino(node)).await {
-                Ok(target) => reply.data(target.as_bytes()),
-                Err(fault) => reply.error(errno(fault)),
-            }
+            answer::data(reply, s.vfs.readlink(ino(node)).await);
         });
     }
 
@@ -245,7 +164,7 @@ impl Filesystem for Adapter {
                 Ok(name) => s.vfs.unlink(ino(parent), &name).await,
                 Err(fault) => Err(fault),
             };
-            empty(reply, answer);
+            answer::empty(reply, answer);
         });
     }
 
@@ -256,7 +175,7 @@ impl Filesystem for Adapter {
                 Ok(name) => s.vfs.rmdir(ino(parent), &name).await,
                 Err(fault) => Err(fault),
             };
-            empty(reply, answer);
+            answer::empty(reply, answer);
         });
     }
 
@@ -279,7 +198,7 @@ impl Filesystem for Adapter {
                 }
                 Err(fault) => Err(fault),
             };
-            empty(reply, answer);
+            answer::empty(reply, answer);
         });
     }
 
@@ -348,10 +267,7 @@ impl Filesystem for Adapter {
     ) {
         let range = offset..offset.saturating_add(size.into());
         self.run(|s| async move {
-            match s.vfs.read(handle(fh), range).await {
-                Ok(bytes) => reply.data(&bytes),
-                Err(fault) => reply.error(errno(fault)),
-            }
+            answer::data(reply, s.vfs.read(handle(fh), range).await);
         });
     }
 
@@ -372,25 +288,14 @@ impl Filesystem for Adapter {
         let at =
             if translate::has(flags.0, OFlags::APPEND) && !cached { At::Append } else { At::Offset(offset) };
         let size = data.len() as u32;
-        let written = move |reply: ReplyWrite, answer: vfs::Result<()>| match answer {
-            Ok(()) => reply.written(size),
-            Err(fault) => reply.error(errno(fault)),
-        };
         let kill = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
         if !(kill && self.0.has_set_id(ino(node))) {
-            return written(reply, self.now(|s| s.vfs.write(handle(fh), at, data)));
+            return answer::written(reply, size, self.now(|s| s.vfs.write(handle(fh), at, data)));
         }
         let data = data.to_vec();
         self.run(|s| async move {
-            let set = SetAttr { kill_suid: true, ..SetAttr::default() };
-            let answer = match s.vfs.setattr(ino(node), Some(handle(fh)), set).await {
-                Ok(attr) => {
-                    s.show(&attr);
-                    s.vfs.write(handle(fh), at, &data)
-                }
-                Err(fault) => Err(fault),
-            };
-            written(reply, answer);
+            let answer = s.write_without_set_id(ino(node), handle(fh), at, &data).await;
+            answer::written(reply, size, answer);
         });
     }
 
@@ -402,7 +307,7 @@ impl Filesystem for Adapter {
         _lock_owner: LockOwner,
         reply: ReplyEmpty,
     ) {
-        empty(reply, self.now(|s| s.vfs.flush(handle(fh))));
+        answer::empty(reply, self.now(|s| s.vfs.flush(handle(fh))));
     }
 
     fn release(
@@ -419,15 +324,15 @@ impl Filesystem for Adapter {
             s.released(handle(fh));
             Ok(())
         });
-        empty(reply, released);
+        answer::empty(reply, released);
     }
 
     fn fsync(&self, _req: &Request, _node: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        self.run(|s| async move { empty(reply, s.vfs.fsync(handle(fh)).await) });
+        self.run(|s| async move { answer::empty(reply, s.vfs.fsync(handle(fh)).await) });
     }
 
     fn fsyncdir(&self, _req: &Request, node: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        self.run(|s| async move { empty(reply, s.vfs.fsyncdir(ino(node)).await) });
+        self.run(|s| async move { answer::empty(reply, s.vfs.fsyncdir(ino(node)).await) });
     }
 
     fn readdir(
@@ -463,23 +368,7 @@ impl Filesystem for Adapter {
     }
 
     fn statfs(&self, _req: &Request, _node: INodeNo, reply: ReplyStatfs) {
-        // There is no bound to the number of nodes; programs want to see one.
-        const FREE_NODES: u64 = 1 << 32;
-        self.run(|s| async move {
-            match s.vfs.statfs().await {
-                Ok(f) => reply.statfs(
-                    f.blocks,
-                    f.free,
-                    f.free,
-                    f.files.saturating_add(FREE_NODES),
-                    FREE_NODES,
-                    f.block,
-                    Name::MAX_BYTES as u32,
-                    f.block,
-                ),
-                Err(fault) => reply.error(errno(fault)),
-            }
-        });
+        self.run(|s| async move { answer::statfs(reply, s.vfs.statfs().await) });
     }
 
     fn fallocate(
@@ -498,7 +387,7 @@ impl Filesystem for Adapter {
                 Ok(how) => s.vfs.fallocate(handle(fh), how, range).await,
                 Err(fault) => Err(fault),
             };
-            empty(reply, answer);
+            answer::empty(reply, answer);
         });
     }
 
@@ -519,11 +408,7 @@ impl Filesystem for Adapter {
                 Ok((from, what)) => s.vfs.lseek(handle(fh), from, what).await,
                 Err(fault) => Err(fault),
             };
-            match answer.map(i64::try_from) {
-                Ok(Ok(offset)) => reply.offset(offset),
-                Ok(Err(_)) => reply.error(Errno::EOVERFLOW),
-                Err(fault) => reply.error(errno(fault)),
-            }
+            answer::lseek(reply, answer);
         });
     }
 
@@ -534,14 +419,7 @@ impl Filesystem for Adapter {
                 Some(name) => s.vfs.getxattr(ino(node), &name).await,
                 None => Err(Fault::NoData),
             };
-            match answer {
-                // getxattr(2): a size of 0 asks for the length.
-                Ok(value) if size == 0 => reply.size(value.len() as u32),
-                Ok(value) if value.len() > size as usize => reply.error(Errno::ERANGE),
-                Ok(value) => reply.data(value.as_bytes()),
-                Err(Fault::NoData) => reply.error(Errno::ENODATA),
-                Err(fault) => reply.error(errno(fault)),
-            }
+            answer::getxattr(reply, size, answer);
         });
     }
 

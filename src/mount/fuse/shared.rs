@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     node::{Ino, Kind, Name},
-    vfs::{self, Attr, Caller, Handle, OpenOptions, SetAttr, Vfs},
+    vfs::{self, At, Attr, Caller, Handle, OpenOptions, SetAttr, Vfs},
 };
 
 /// How long the kernel may keep names and attributes: the drive tells of every change from elsewhere.
@@ -170,6 +170,20 @@ impl Shared {
             flags |= FopenFlags::FOPEN_NOFLUSH;
         }
         Ok((handle, flags))
+    }
+
+    /// Takes the set-id bits away, then writes.
+    pub async fn write_without_set_id(
+        &self,
+        ino: Ino,
+        handle: Handle,
+        at: At,
+        data: &[u8],
+    ) -> vfs::Result<()> {
+        let set = SetAttr { kill_suid: true, ..SetAttr::default() };
+        let attr = self.vfs.setattr(ino, Some(handle), set).await?;
+        self.show(&attr);
+        self.vfs.write(handle, at, data)
     }
 }
 
