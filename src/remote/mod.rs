@@ -22,6 +22,7 @@ use crate::{
 
 pub mod fault;
 pub mod hf;
+mod row;
 pub mod store;
 
 /// The version of a node at the remote: equal versions, equal nodes. For a `store:` the number of the

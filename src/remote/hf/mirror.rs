@@ -23,14 +23,18 @@ use super::{
     diff::{Known, Step},
     ops::{Act, Before, Below, Plan, millis},
     tables::{
-        LAYOUT, NODE, act_on, begin, connect, forget_old, int, known, learn_plain, next_version, node, path,
-        place, read, take, uint,
+        LAYOUT, act_on, begin, connect, forget_old, known, learn_plain, next_version, node, path, place,
+        read_seen, take,
     },
 };
 use crate::{
     error::{Error, Kind, Result},
     node::{ContentId, Name, NodeId},
-    remote::{Body, Event, RemoteNode, Version, store::decide::Tree},
+    remote::{
+        Body, Event, RemoteNode, Version,
+        row::{NODE, int, read, uint},
+        store::decide::Tree,
+    },
 };
 
 /// The tree as this machine knows it.
@@ -122,8 +126,7 @@ impl Mirror {
         let get = || {
             let mut q =
                 db.prepare_cached(&format!("SELECT {NODE} FROM nodes WHERE parent = ?1 ORDER BY name"))?;
-            q.query_map([int(dir.0)], |r| read(r).map(|(node, _)| node))?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            q.query_map([int(dir.0)], read)?.collect::<rusqlite::Result<Vec<_>>>()
         };
         get().map_err(sql)
     }
@@ -132,16 +135,14 @@ impl Mirror {
     pub fn known(&self, dir: NodeId, names: Option<&[Name]>) -> Result<Vec<Known>> {
         let db = self.db();
         let get = || -> rusqlite::Result<Vec<Known>> {
+            let children = format!("SELECT {NODE}, seen, kept FROM nodes WHERE parent = ?1");
             let all = match names {
                 None => {
-                    let mut q =
-                        db.prepare_cached(&format!("SELECT {NODE}, kept FROM nodes WHERE parent = ?1"))?;
+                    let mut q = db.prepare_cached(&children)?;
                     q.query_map([int(dir.0)], known)?.collect::<rusqlite::Result<Vec<_>>>()?
                 }
                 Some(names) => {
-                    let mut q = db.prepare_cached(&format!(
-                        "SELECT {NODE}, kept FROM nodes WHERE parent = ?1 AND name = ?2"
-                    ))?;
+                    let mut q = db.prepare_cached(&format!("{children} AND name = ?2"))?;
                     let mut all = Vec::new();
                     for name in names {
                         for row in q.query_map(params![int(dir.0), name.as_str()], known)? {
@@ -307,7 +308,7 @@ impl Mirror {
             let mut q = db.prepare_cached(&format!(
                 "SELECT {NODE} FROM nodes WHERE version > ?1 ORDER BY version, id"
             ))?;
-            for row in q.query_map([int(version)], |r| read(r).map(|(node, _)| node))? {
+            for row in q.query_map([int(version)], read)? {
                 events.push(Event::Upsert(row?));
             }
             Ok((events, now))
@@ -376,9 +377,9 @@ impl Before for Mirror {
         let get = || {
             let mut q = db.prepare_cached(&format!(
                 "WITH RECURSIVE below(at) AS (SELECT ?1 UNION ALL SELECT n.id FROM nodes n JOIN below b ON n.parent = b.at
-                 WHERE n.kind = 0) SELECT {NODE} FROM nodes JOIN below ON parent = at WHERE kind = 1"
+                 WHERE n.kind = 0) SELECT {NODE}, seen FROM nodes JOIN below ON parent = at WHERE kind = 1"
             ))?;
-            q.query_map([int(dir.0)], read)?.collect::<rusqlite::Result<Vec<_>>>()
+            q.query_map([int(dir.0)], read_seen)?.collect::<rusqlite::Result<Vec<_>>>()
         };
         let files = get().map_err(sql)?;
         Ok(files

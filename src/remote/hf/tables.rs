@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, ToSql, Transaction, params, params_from_iter};
 
 use super::{
     diff::{Known, Step, What},
@@ -10,8 +10,11 @@ use super::{
     rows::Seen,
 };
 use crate::{
-    node::{Content, ContentId, Meta, Name, NodeId, Time},
-    remote::{Body, RemoteNode, Version},
+    node::{Meta, Name, NodeId, Time},
+    remote::{
+        Body, RemoteNode, Version,
+        row::{NODE, WIDTH, int, read, uint, values},
+    },
 };
 
 pub(super) const LAYOUT: i64 = 1;
@@ -34,9 +37,6 @@ pub(super) const TABLES: &str = "
     CREATE TABLE plain(content BLOB PRIMARY KEY, path TEXT NOT NULL, revision TEXT NOT NULL, etag TEXT) WITHOUT ROWID;
 ";
 
-pub(super) const NODE: &str =
-    "id, parent, name, version, mode, uid, gid, mtime, btime, kind, content, size, target, seen";
-
 /// The mirror's place in its own history.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Place {
@@ -48,19 +48,6 @@ pub struct Place {
     pub floor: u64,
     /// What told the Hub's state when all listed folders were last compared.
     pub probe: Option<String>,
-}
-
-pub(super) fn int(n: u64) -> i64 {
-    n.cast_signed()
-}
-
-pub(super) fn uint(row: &SqlRow, at: usize) -> rusqlite::Result<u64> {
-    Ok(row.get::<_, i64>(at)?.cast_unsigned())
-}
-
-/// In the table the root is in folder 0, so that it is nobody's child.
-pub(super) fn stored_parent(id: NodeId, parent: NodeId) -> i64 {
-    if id == NodeId::ROOT { 0 } else { int(parent.0) }
 }
 
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -114,47 +101,24 @@ pub(super) fn forget_old(tx: &Transaction) -> rusqlite::Result<()> {
     Ok(())
 }
 
-pub(super) fn read(row: &SqlRow) -> rusqlite::Result<(RemoteNode, Option<i64>)> {
-    let id = NodeId(uint(row, 0)?);
-    let bad = |at: usize, what: &str| {
-        rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Null, what.to_owned().into())
-    };
-    let body = match row.get(9)? {
-        0 => Body::Dir,
-        1 => Body::File(Content { id: ContentId(row.get(10)?), size: uint(row, 11)? }),
-        2 => Body::Symlink(row.get(12)?),
-        _ => return Err(bad(9, "not a kind of node")),
-    };
-    let node = RemoteNode {
-        id,
-        parent: if id == NodeId::ROOT { NodeId::ROOT } else { NodeId(uint(row, 1)?) },
-        name: Name::new(row.get::<_, String>(2)?).map_err(|_| bad(2, "not a name"))?,
-        version: Version(uint(row, 3)?),
-        meta: Meta {
-            mode: row.get(4)?,
-            uid: row.get(5)?,
-            gid: row.get(6)?,
-            mtime: Time(row.get(7)?),
-            btime: Time(row.get(8)?),
-        },
-        body,
-    };
-    Ok((node, row.get(13)?))
+/// A node and its column `seen`, which is selected after it.
+pub(super) fn read_seen(row: &SqlRow) -> rusqlite::Result<(RemoteNode, Option<i64>)> {
+    Ok((read(row)?, row.get(WIDTH)?))
 }
 
 pub(super) fn known(row: &SqlRow) -> rusqlite::Result<Known> {
-    let (node, seen) = read(row)?;
+    let (node, seen) = read_seen(row)?;
     let what = match node.body {
         Body::File(content) => What::File(content, seen),
-        Body::Dir => What::Dir { kept: row.get(14)? },
+        Body::Dir => What::Dir { kept: row.get(WIDTH + 1)? },
         Body::Symlink(_) => What::Link,
     };
     Ok(Known { id: node.id, name: node.name, what })
 }
 
 pub(super) fn node(db: &Connection, id: NodeId) -> rusqlite::Result<Option<(RemoteNode, Option<i64>)>> {
-    db.prepare_cached(&format!("SELECT {NODE} FROM nodes WHERE id = ?1"))?
-        .query_row([int(id.0)], read)
+    db.prepare_cached(&format!("SELECT {NODE}, seen FROM nodes WHERE id = ?1"))?
+        .query_row([int(id.0)], read_seen)
         .optional()
 }
 
@@ -173,33 +137,12 @@ pub(super) fn path(db: &Connection, mut id: NodeId) -> rusqlite::Result<Option<S
 
 /// Writes the whole of a node; whether a folder is listed or kept stays as it was.
 pub(super) fn put(tx: &Transaction, n: &RemoteNode, seen: Option<i64>) -> rusqlite::Result<()> {
-    let (kind, content, size, target) = match &n.body {
-        Body::Dir => (0, None, None, None),
-        Body::File(c) => (1, Some(&c.id.0[..]), Some(int(c.size)), None),
-        Body::Symlink(target) => (2, None, None, Some(target)),
-    };
-    let Meta { mode, uid, gid, mtime, btime } = n.meta;
     tx.prepare_cached(&format!(
-        "INSERT INTO nodes({NODE}, listed, kept) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,0,0)
+        "INSERT INTO nodes({NODE}, seen, listed, kept) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,0,0)
          ON CONFLICT(id) DO UPDATE SET parent=?2, name=?3, version=?4, mode=?5, uid=?6, gid=?7, mtime=?8, btime=?9,
          kind=?10, content=?11, size=?12, target=?13, seen=?14"
     ))?
-    .execute(params![
-        int(n.id.0),
-        stored_parent(n.id, n.parent),
-        n.name.as_str(),
-        int(n.version.0),
-        mode,
-        uid,
-        gid,
-        mtime.0,
-        btime.0,
-        kind,
-        content,
-        size,
-        target,
-        seen
-    ])
+    .execute(params_from_iter(values(n).into_iter().chain([seen.to_sql()?])))
     .map(drop)
 }
 

@@ -18,8 +18,11 @@ use super::{
 };
 use crate::{
     error::{Error, Kind, Result},
-    node::{Content, ContentId, Meta, Name, NodeId, Time},
-    remote::{Body, RemoteNode, Version},
+    node::{ContentId, Meta, Name, NodeId},
+    remote::{
+        Body, RemoteNode, Version,
+        row::{NODE, int, read, uint, values},
+    },
 };
 
 /// The layout of the tables; another number, and the file is begun anew.
@@ -39,8 +42,6 @@ const TABLES: &str = "
         len INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE log(number INTEGER PRIMARY KEY, id TEXT NOT NULL, text BLOB NOT NULL);
 ";
-
-const NODE: &str = "id, parent, name, version, mode, uid, gid, mtime, btime, kind, content, size, target";
 
 /// The tree of a bucket on this machine.
 pub struct Mirror {
@@ -77,20 +78,6 @@ fn sql(e: rusqlite::Error) -> Error {
 
 fn damaged(why: impl Into<String>) -> Error {
     Error::new(Kind::Damaged, why).remedy("run `lacuna store check`; restore the bucket from a backup")
-}
-
-/// SQLite's integers are signed; ids and numbers use all 64 bits.
-fn int(n: u64) -> i64 {
-    n as i64
-}
-
-fn uint(row: &Row, at: usize) -> rusqlite::Result<u64> {
-    Ok(row.get::<_, i64>(at)? as u64)
-}
-
-/// In the table the root is in folder 0, so that it is nobody's child, its own least of all.
-fn stored_parent(id: NodeId, parent: NodeId) -> i64 {
-    if id == NodeId::ROOT { 0 } else { int(parent.0) }
 }
 
 impl Mirror {
@@ -156,7 +143,7 @@ impl Mirror {
     pub fn get(&self, id: NodeId) -> Result<Option<RemoteNode>> {
         self.db()
             .prepare_cached(&format!("SELECT {NODE} FROM nodes WHERE id = ?1"))
-            .and_then(|mut q| q.query_row([int(id.0)], node).optional())
+            .and_then(|mut q| q.query_row([int(id.0)], read).optional())
             .map_err(sql)
     }
 
@@ -166,7 +153,7 @@ impl Mirror {
         let mut q = db
             .prepare_cached(&format!("SELECT {NODE} FROM nodes WHERE parent = ?1 ORDER BY name"))
             .map_err(sql)?;
-        let rows = q.query_map([int(dir.0)], node).map_err(sql)?;
+        let rows = q.query_map([int(dir.0)], read).map_err(sql)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql)
     }
 
@@ -272,7 +259,7 @@ impl Mirror {
         let mut q = tx.prepare(&format!("SELECT {NODE} FROM nodes ORDER BY id")).map_err(sql)?;
         let mut rows = q.query([]).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
-            on_node(node(row).map_err(sql)?)?;
+            on_node(read(row).map_err(sql)?)?;
         }
         let mut q = tx
             .prepare("SELECT content, size, shard, at, len, crc FROM contents ORDER BY content")
@@ -345,33 +332,11 @@ fn root_name() -> Name {
     Name::new("root").unwrap_or_else(|_| unreachable!("it is a name"))
 }
 
-fn insert(tx: &Transaction, n: &RemoteNode) -> Result<()> {
-    let (kind, content, size, target) = match &n.body {
-        Body::Dir => (0, None, None, None),
-        Body::File(c) => (1, Some(&c.id.0[..]), Some(int(c.size)), None),
-        Body::Symlink(target) => (2, None, None, Some(target)),
-    };
-    let Meta { mode, uid, gid, mtime, btime } = n.meta;
+fn insert(tx: &Transaction, node: &RemoteNode) -> Result<()> {
     tx.prepare_cached(&format!(
         "INSERT INTO nodes({NODE}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"
     ))
-    .and_then(|mut q| {
-        q.execute(params![
-            int(n.id.0),
-            stored_parent(n.id, n.parent),
-            n.name.as_str(),
-            int(n.version.0),
-            mode,
-            uid,
-            gid,
-            mtime.0,
-            btime.0,
-            kind,
-            content,
-            size,
-            target
-        ])
-    })
+    .and_then(|mut q| q.execute(values(node)))
     .map(drop)
     .map_err(sql)
 }
@@ -383,33 +348,6 @@ fn learn(tx: &Transaction, c: &Located) -> Result<()> {
         })
         .map(drop)
         .map_err(sql)
-}
-
-fn node(row: &Row) -> rusqlite::Result<RemoteNode> {
-    let id = NodeId(uint(row, 0)?);
-    let bad = |at: usize, what: &str| {
-        rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Null, what.to_owned().into())
-    };
-    let body = match row.get(9)? {
-        0 => Body::Dir,
-        1 => Body::File(Content { id: ContentId(row.get(10)?), size: uint(row, 11)? }),
-        2 => Body::Symlink(row.get(12)?),
-        _ => return Err(bad(9, "not a kind of node")),
-    };
-    Ok(RemoteNode {
-        id,
-        parent: if id == NodeId::ROOT { NodeId::ROOT } else { NodeId(uint(row, 1)?) },
-        name: Name::new(row.get::<_, String>(2)?).map_err(|_| bad(2, "not a name"))?,
-        version: Version(uint(row, 3)?),
-        meta: Meta {
-            mode: row.get(4)?,
-            uid: row.get(5)?,
-            gid: row.get(6)?,
-            mtime: Time(row.get(7)?),
-            btime: Time(row.get(8)?),
-        },
-        body,
-    })
 }
 
 fn located(row: &Row) -> rusqlite::Result<Located> {
