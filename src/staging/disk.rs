@@ -28,6 +28,13 @@ impl Disk {
         self.file.clone()
     }
 
+    /// `len` bytes from the byte `at` on.
+    pub(super) fn read(&self, len: usize, at: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = sys::read(&self.file, len, at)?;
+        bytes.resize(len, 0);
+        Ok(bytes)
+    }
+
     pub(super) fn read_into(&self, buf: &mut [u8], at: u64) -> io::Result<()> {
         let n = sys::read_at(&self.file, buf, at)?;
         buf[n..].fill(0);

@@ -341,8 +341,8 @@ impl StagedFile {
             }
         }
         let read = |i: &mut Inner| {
-            let mut buf = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
-            self.disk(i)?.read_into(&mut buf, range.start)?;
+            let len = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+            let mut buf = self.disk(i)?.read(len, range.start)?;
             for gap in &gaps {
                 fetched.copy(
                     gap,

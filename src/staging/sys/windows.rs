@@ -63,6 +63,15 @@ pub(super) fn read_at(file: &File, buf: &mut [u8], at: u64) -> io::Result<usize>
     file.seek_read(buf, at)
 }
 
+/// Appends to `bytes`, which are those from the byte `at` on, until they are `len`, or as many as one call reads.
+pub(super) fn append_at(file: &File, bytes: &mut Vec<u8>, len: usize, at: u64) -> io::Result<usize> {
+    let have = bytes.len();
+    bytes.resize(len, 0);
+    let read = read_at(file, &mut bytes[have..], at + have as u64);
+    bytes.truncate(have + *read.as_ref().unwrap_or(&0));
+    read
+}
+
 pub(super) fn write_at(file: &File, data: &[u8], at: u64) -> io::Result<usize> {
     file.seek_write(data, at)
 }
