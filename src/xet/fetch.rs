@@ -55,11 +55,16 @@ pub(super) async fn fetch(
     // Collected: as a lazy iterator it would make this future's `Send` depend on its lifetimes.
     let mut fetches = Vec::new();
     for (xorb, ranges) in &info.xorbs {
-        fetches
-            .extend(ranges.iter().enumerate().map(|(i, fetch)| (MerkleHash::from(xorb), i, fetch.clone())));
+        let xorb = MerkleHash::from(xorb);
+        fetches.extend(
+            ranges
+                .iter()
+                .enumerate()
+                .map(|(i, fetch)| (xorb, i, fetch.clone(), unpacked(&info, &xorb, fetch))),
+        );
     }
     let blocks: Vec<(MerkleHash, Block)> = stream::iter(fetches)
-        .map(|(xorb, index, fetch)| async move {
+        .map(|(xorb, index, fetch, len)| async move {
             let urls = Urls {
                 client: client.clone(),
                 file,
@@ -71,7 +76,7 @@ pub(super) async fn fetch(
             let ranges: Vec<ChunkRange> = fetch.ranges.iter().map(|r| r.chunks).collect();
             // The client bounds its transfers by these permits, over all readers.
             let permit = client.acquire_download_permit().await?;
-            let (data, offsets) = client.get_file_term_data(Box::new(urls), permit, None, None).await?;
+            let (data, offsets) = client.get_file_term_data(Box::new(urls), permit, None, len).await?;
             Ok((xorb, Block { ranges, data, offsets }))
         })
         .buffer_unordered(AT_ONCE)
@@ -106,6 +111,18 @@ async fn locate(
     range: FileRange,
 ) -> Result<QueryReconstructionResponseV2, ClientError> {
     client.get_reconstruction(file, Some(range)).await?.ok_or(ClientError::FileNotFound(*file))
+}
+
+/// How many bytes a fetch brings where one term tells it, so that they need not be moved while they come in.
+fn unpacked(
+    info: &QueryReconstructionResponseV2,
+    xorb: &MerkleHash,
+    fetch: &XorbMultiRangeFetch,
+) -> Option<usize> {
+    let [only] = &fetch.ranges[..] else { return None };
+    let same = |hash: MerkleHash, range: ChunkRange| hash == *xorb && range == only.chunks;
+    let term = info.terms.iter().find(|term| same(MerkleHash::from(&term.hash), term.range))?;
+    Some(term.unpacked_length as usize)
 }
 
 fn target(fetch: &XorbMultiRangeFetch) -> (String, Vec<HttpRange>) {

@@ -151,6 +151,8 @@ impl Cas {
         config.client.retry_base_delay = Duration::from_millis(500);
         config.client.connect_timeout = Duration::from_secs(10);
         config.client.read_timeout = Duration::from_secs(60);
+        // How many come at once is decided by whoever asks; beginning with few would hold up a long way's first seconds.
+        config.client.ac_initial_download_concurrency = 16;
         let context = XetContext::with_config(config)
             .map_err(|e| Error::new(Kind::Other, format!("can't start transfers: {e}")))?;
         let moved = api.moved.clone();

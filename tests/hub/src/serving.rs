@@ -3,7 +3,7 @@
 //! byte; whoever measures a client would measure that.
 
 use std::{
-    io::{Read, Seek, SeekFrom},
+    io::{ErrorKind, Read, Seek, SeekFrom},
     ops::Range,
     path::Path,
     sync::Arc,
@@ -55,10 +55,15 @@ pub fn xorb_range(xorbs: &Path, uri: &Uri, headers: &HeaderMap) -> Option<Respon
         async move {
             // One piece after the other, so the file's own position may be used.
             let read = move || {
-                let mut bytes = vec![0; length as usize];
+                let mut bytes = Vec::with_capacity(length as usize);
                 let mut file = &*file;
                 file.seek(SeekFrom::Start(at))?;
-                file.read_exact(&mut bytes).map(|()| Bytes::from(bytes))
+                let read = std::io::Read::take(file, length).read_to_end(&mut bytes)? as u64;
+                if read == length {
+                    Ok(Bytes::from(bytes))
+                } else {
+                    Err(std::io::Error::from(ErrorKind::UnexpectedEof))
+                }
             };
             tokio::task::spawn_blocking(read).await?
         }
