@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
+use super::{fetch::PIECE, pace::MOST};
+
 /// The first read-ahead of a handle that reads in order, bytes.
 const FIRST: u64 = 512 << 10;
-/// The longest read-ahead, bytes.
-pub const MAX_AHEAD: u64 = 16 << 20;
-/// A whole read-ahead is fetched in so many pieces, which are under way together.
+/// A whole read-ahead is fetched in so many pieces, or more, which are under way together.
 const PIECES: u64 = 4;
 /// A read may start this far behind or ahead of the last one's end and still count as in order: kernels
 /// send the reads of one program out of order.
@@ -29,7 +29,7 @@ impl Ahead {
             && (self.end > 0 || read.start == 0);
         if in_order {
             if self.end > 0 && read.end > self.end {
-                self.window = (self.window * 2).clamp(FIRST, MAX_AHEAD);
+                self.window = (self.window * 2).clamp(FIRST, MOST);
             }
             self.end = self.end.max(read.end);
         } else {
@@ -47,7 +47,8 @@ pub fn until(end: u64, ahead: u64, size: u64) -> u64 {
     if far >= size {
         return size.max(end);
     }
-    let unit = (ahead / PIECES).max(1);
+    // Powers of two: where the pieces grow or shrink, their edges stay edges.
+    let unit = 1 << (ahead / PIECES).clamp(1, PIECE).ilog2();
     (far - far % unit).max(end)
 }
 
@@ -64,26 +65,29 @@ mod tests {
         for i in 3..40 {
             a.note(&(i * 4096..(i + 1) * 4096));
         }
-        assert_eq!(a.note(&(40 * 4096..41 * 4096)), MAX_AHEAD);
+        assert_eq!(a.note(&(40 * 4096..41 * 4096)), MOST);
         assert_eq!(a.note(&(1 << 30..(1 << 30) + 4096)), 0, "a random read fetches itself alone");
     }
 
     #[test]
     fn reading_ahead_stops_at_edges_of_pieces() {
         const M: u64 = 1 << 20;
+        const AHEAD: u64 = 16 * M;
         for (end, ahead, size, want) in [
             (0, 0, 100 * M, 0),
             (5, 0, 100 * M, 5),
-            (M, MAX_AHEAD, 100 * M, 16 * M),
-            (M + 1, MAX_AHEAD, 100 * M, 16 * M),
-            (4 * M - 1, MAX_AHEAD, 100 * M, 16 * M),
-            (4 * M, MAX_AHEAD, 100 * M, 20 * M),
+            (M, AHEAD, 100 * M, 16 * M),
+            (M + 1, AHEAD, 100 * M, 16 * M),
+            (4 * M - 1, AHEAD, 100 * M, 16 * M),
+            (4 * M, AHEAD, 100 * M, 20 * M),
             (8192, FIRST, 100 * M, FIRST),
-            (90 * M, MAX_AHEAD, 100 * M + 3, 100 * M + 3),
-            (100 * M, MAX_AHEAD, 100 * M, 100 * M),
-            (100 * M, MAX_AHEAD, 99 * M, 100 * M),
+            (90 * M, AHEAD, 100 * M + 3, 100 * M + 3),
+            (100 * M, AHEAD, 100 * M, 100 * M),
+            (100 * M, AHEAD, 99 * M, 100 * M),
             (7, 1, 100, 8),
-            (u64::MAX - 5, MAX_AHEAD, u64::MAX, u64::MAX),
+            (M, 5 * M + 7, 100 * M, 6 * M),
+            (M, 64 * M, 100 * M, 64 * M),
+            (u64::MAX - 5, AHEAD, u64::MAX, u64::MAX),
         ] {
             assert_eq!(until(end, ahead, size), want, "{ahead} beyond {end} of {size}");
         }

@@ -3,6 +3,7 @@
 use std::{
     ops::Range,
     sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -34,6 +35,9 @@ pub trait Keeper: Send + Sync + 'static {
     /// # Errors
     /// What writing them fails with. That they are not kept is none.
     fn keep(&self, file: &StagedFile, epoch: u64, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Is told how long a fetch took that was started as one of `under_way` bytes of its file.
+    fn came(&self, under_way: u64, took: Duration);
 }
 
 type UnderWay = Vec<(Range<u64>, Fetch)>;
@@ -122,13 +126,15 @@ impl Fetches {
         mut missing: RangeSet,
     ) {
         missing.subtract(&under_way.iter().map(|(r, _)| r.clone()).collect());
+        let all = missing.bytes() + under_way.iter().map(|(r, _)| r.end - r.start).sum::<u64>();
         for piece in missing.iter().flat_map(pieces) {
             let (remote, keeper) = (remote.clone(), keeper.clone());
-            let fetch = self.start(remote, keeper, file.clone(), base, epoch, piece.clone());
+            let fetch = self.start(remote, keeper, file.clone(), base, epoch, piece.clone(), all);
             under_way.push((piece, fetch));
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "where from, where to, what")]
     fn start(
         &self,
         remote: Arc<dyn Remote>,
@@ -137,12 +143,15 @@ impl Fetches {
         base: Content,
         epoch: u64,
         piece: Range<u64>,
+        all: u64,
     ) -> Fetch {
         let list = self.under_way.clone();
         let range = piece.clone();
         let work = async move {
             let result = async {
+                let start = Instant::now();
                 let bytes = remote.read(&base, range.clone()).await?;
+                keeper.came(all, start.elapsed());
                 let (ino, kept) = (file.ino(), bytes.clone());
                 let keep = move || keeper.keep(&file, epoch, range.start, &kept);
                 if let Err(e) = blocking(keep).await {

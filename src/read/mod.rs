@@ -2,7 +2,9 @@
 
 mod ahead;
 mod fetch;
+mod pace;
 
-pub use ahead::{Ahead, MAX_AHEAD};
+pub use ahead::Ahead;
 pub(crate) use fetch::blocking;
 pub use fetch::{Fetches, Keeper, PIECE};
+pub use pace::Pace;

@@ -43,7 +43,8 @@ impl Core {
         let file = self.staged(open.ino)?;
         let ledger = self.staging.ledger();
         ledger.used(open.ino, Time::now());
-        let ahead = ledger.ahead(lock(&open.ahead).note(&range));
+        let ahead = lock(&open.ahead).note(&range);
+        let ahead = ledger.ahead(ahead.min(lock(&self.pace).limit()));
         let keeper: Arc<dyn Keeper> = self.clone();
         // What was fetched serves this read even where there was no room to keep it.
         let mut fetched = Fetched::default();

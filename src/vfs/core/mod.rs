@@ -41,6 +41,7 @@ use crate::{
     namespace::{Contents, Ctx, Effect, Namespace},
     news::News,
     node::{Content, Ino, NodeId, Time},
+    read::Pace,
     remote::Remote,
     staging::Staging,
     vfs::{Fault, Invalidate},
@@ -93,6 +94,8 @@ pub struct Core {
     pins: Mutex<room::Pins>,
     /// One at a time makes room in the cache. Taken before all locks of staged files.
     making_room: Mutex<()>,
+    /// How fast bytes come in. Held for moments only, none while another is held.
+    pace: Mutex<Pace>,
     sinks: RwLock<Vec<Sink>>,
 }
 
@@ -145,6 +148,7 @@ impl Core {
             pin_bell: tokio::sync::Notify::new(),
             pins: Mutex::default(),
             making_room: Mutex::default(),
+            pace: Mutex::default(),
             sinks: RwLock::default(),
         });
         core.recover(recovered)?;

@@ -1,6 +1,6 @@
 //! Room in the cache, and the pinned files that are exempt from it.
 
-use std::{collections::HashSet, ops::Range, sync::Arc};
+use std::{collections::HashSet, ops::Range, sync::Arc, time::Duration};
 
 use super::{Core, error_fault, fault_error, io::RESERVE, lock};
 use crate::{
@@ -138,5 +138,9 @@ impl Keeper for Core {
         let kept = file.fill(epoch, offset, bytes);
         self.news.tell();
         kept
+    }
+
+    fn came(&self, under_way: u64, took: Duration) {
+        lock(&self.pace).came(under_way, took);
     }
 }
