@@ -5,11 +5,13 @@
 //! bar. `-- --full` edits a file of 2 GB too. `-- saving sequential random first-byte listing` does only the parts
 //! named.
 
+mod cpu;
 mod first_byte;
 mod listing;
 mod place;
-mod reading;
+mod random;
 mod saving;
+mod sequential;
 #[path = "../shared/mod.rs"]
 mod shared;
 #[path = "../../tests/support/mod.rs"]
@@ -48,8 +50,8 @@ fn main() {
     let named: Vec<&str> = arguments.iter().map(String::as_str).filter(|a| !a.starts_with('-')).collect();
     let parts: [(&str, &dyn Fn() -> Found); 5] = [
         ("saving", &|| saving::run(full)),
-        ("sequential", &reading::sequential),
-        ("random", &reading::random),
+        ("sequential", &sequential::run),
+        ("random", &random::run),
         ("first-byte", &first_byte::run),
         ("listing", &listing::run),
     ];
