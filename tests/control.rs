@@ -5,13 +5,14 @@ mod fake;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use fake::start;
 use lacuna::{
-    config::Settings,
+    agent,
+    config::{Home, Settings},
     control::{
         api::{AgentSettings, DriveState, Event, Found, Pending, Reply, Request, VERSION},
         server::MAX_LINE,
@@ -337,7 +338,7 @@ async fn settings_that_cannot_be_read_stop_the_agent_and_are_kept() {
     let file = dir.path().join("settings.json");
     fs::write(&file, "{\"version\":1,").unwrap();
     let home = lacuna::config::Home::under(dir.path(), dir.path());
-    let holder = std::sync::Arc::new(fake::FakeHolder::default());
+    let holder = Arc::new(fake::FakeHolder::default());
     let e = lacuna::agent::run(home, holder, None, std::future::pending()).await.unwrap_err();
     assert_eq!(e.kind(), Kind::Damaged);
     assert_eq!(fs::read_to_string(&file).unwrap(), "{\"version\":1,");
@@ -548,4 +549,27 @@ async fn the_socket_and_the_home_are_the_users_alone() {
     assert_eq!(mode(&agent.home.socket()), 0o600);
     assert_eq!(mode(&agent.home.state), 0o700);
     agent.end().await;
+}
+
+/// Two engines over one journal would be the end of it. A drive that is being mounted when the agent comes to those
+/// of its settings was once taken for one of these.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_drive_that_an_agent_begins_with_is_mounted_once() {
+    for round in 0..60 {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::under(dir.path(), &std::env::temp_dir());
+        let holder = Arc::new(fake::FakeHolder { takes: Duration::from_millis(20), ..Default::default() });
+        let first = agent::First {
+            url: "store:/bucket".into(),
+            mountpoint: dir.path().join("mnt"),
+            name: Some("first".into()),
+            read_only: false,
+            cache_limit: None,
+            tell: |_| {},
+        };
+        // Every drive is mounted before an agent ends.
+        let stop = tokio::time::sleep(Duration::from_millis(10));
+        agent::run(home, holder.clone(), Some(first), stop).await.unwrap();
+        assert_eq!(holder.tries.load(Ordering::SeqCst), 1, "round {round}");
+    }
 }

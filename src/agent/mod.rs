@@ -118,8 +118,11 @@ impl Agent {
         self.news.tell();
     }
 
-    /// Takes the drives of the settings into the table; [`Agent::mount_listed`] mounts them.
-    fn list(&self, settings: &Settings) {
+    /// Takes the drives of the settings into the table, and answers those for [`Agent::mount_listed`] to mount. Not
+    /// the table says which these are later: by then a request may have put drives there that it mounts itself,
+    /// and two engines on one drive's journal would be the end of it.
+    fn list(&self, settings: &Settings) -> Vec<DriveConfig> {
+        let mut wanted = Vec::new();
         self.share(settings.agent);
         self.table().limits.clone_from(&settings.cache_limits);
         for config in &settings.drives {
@@ -129,7 +132,10 @@ impl Agent {
             }
             let failed = config::check_name(&config.name).err();
             let slot = match failed {
-                None => Slot::Mounting,
+                None => {
+                    wanted.push(config.clone());
+                    Slot::Mounting
+                }
                 Some(e) => {
                     Slot::Failed { why: Arc::new(e), again: Instant::now() + RETRY.1 * 1_000, pause: RETRY.1 }
                 }
@@ -138,12 +144,11 @@ impl Agent {
             self.table().drives.insert(config.name.clone(), entry);
         }
         self.table_changed();
+        wanted
     }
 
-    /// Mounts what [`Agent::list`] put there. One that fails becomes a problem and stops no other.
-    async fn mount_listed(&self) {
-        let mounting = |entry: &Entry| matches!(entry.slot, Slot::Mounting).then(|| entry.config.clone());
-        let wanted: Vec<DriveConfig> = self.table().drives.values().filter_map(mounting).collect();
+    /// Mounts what [`Agent::list`] answered. One that fails becomes a problem and stops no other.
+    async fn mount_listed(&self, wanted: Vec<DriveConfig>) {
         join_all(wanted.into_iter().map(|config| self.try_again(config, RETRY.0))).await;
     }
 

@@ -51,7 +51,7 @@ pub async fn run(
     let agent = Arc::new(Agent::new(home.clone(), holder));
     let mut quit = agent.quit.subscribe();
     // Listed before the first client can ask, so that none sees an agent without its drives.
-    agent.list(&settings);
+    let listed = agent.list(&settings);
     // Tasks of their own, which a request to end does not cut off in the middle of a mount.
     let serve = tokio::spawn({
         let agent = agent.clone();
@@ -60,7 +60,7 @@ pub async fn run(
     let tend = tokio::spawn({
         let agent = agent.clone();
         async move {
-            agent.mount_listed().await;
+            agent.mount_listed(listed).await;
             loop {
                 tokio::time::sleep(TEND).await;
                 agent.tend().await;

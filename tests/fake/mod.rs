@@ -195,12 +195,17 @@ impl Held for FakeDrive {
 pub struct FakeHolder {
     pub drives: Mutex<BTreeMap<String, Arc<FakeDrive>>>,
     pub tries: AtomicU64,
+    /// How long it takes to mount one.
+    pub takes: Duration,
 }
 
 #[async_trait]
 impl Holder for FakeHolder {
     async fn hold(&self, wanted: Wanted) -> Result<Arc<dyn Held>> {
         self.tries.fetch_add(1, Ordering::SeqCst);
+        if !self.takes.is_zero() {
+            tokio::time::sleep(self.takes).await;
+        }
         if wanted.drive.url.starts_with("broken:") {
             return Err(Error::new(Kind::Damaged, "the bucket is broken").remedy("mend it"));
         }
