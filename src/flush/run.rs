@@ -3,7 +3,8 @@
 //! # What holds after a crash
 //!
 //! - Before the freeze is journaled: nothing has happened.
-//! - After it, before the content is announced: at the next start the generation is thawed.
+//! - After it, before the content is announced: at the next start the generation is thawed. Before anything is
+//!   sent, the tree that it rests on, the numbers of new nodes and what is sent survive a power loss.
 //! - After the announcement: the commit may or may not have happened. The next start folds the remote's
 //!   events in before it flushes; if one shows the announced content under our node, the generation is
 //!   settled, else it is thawed.
@@ -183,7 +184,9 @@ fn prepare(core: &Arc<Core>, forced: bool) -> Result<(Vec<Change>, Vec<Flight>)>
         changes.push(change);
         flights.push(flight);
     }
-    if let Err(e) = core.ns.sending(flights.iter().map(|f| &f.what)) {
+    // Durably, for after a power loss too our own commit must be known for what it is: else it would be taken for
+    // somebody else's file of the same name, and ours be put beside it as a conflicted copy.
+    if let Err(e) = core.ns.sending(flights.iter().map(|f| &f.what)).and_then(|()| core.ns.sync()) {
         thaw_all(core, &flights);
         return Err(e);
     }
