@@ -37,7 +37,8 @@
 //! The tree is one SQLite transaction for each operation, the staged bytes have their journal: at the
 //! start both are read back ([`vfs::core::Core::new`]), remote events are folded in, and only then is
 //! anything flushed: a commit whose answer was lost shows up among the events under the content that was
-//! announced, and is settled, not repeated. What each record means after a power loss is in [`journal`].
+//! announced, and is settled, not repeated. What each record means after a power loss is in [`journal`]; the tree
+//! is synced before anything that rests on it is sent to the remote or removed for good (`vfs/core/bury.rs`).
 //!
 //! # Who holds what
 //!

@@ -145,7 +145,8 @@ impl Drive {
         });
         let pins = tokio::spawn(pins::run(core.clone(), monitor.clone()));
         let trim = tokio::spawn(pins::trim(core.clone()));
-        let tasks = vec![sync, flush, pins, trim];
+        let bury = tokio::spawn(core.clone().bury_all());
+        let tasks = vec![sync, flush, pins, trim, bury];
         Ok(Arc::new(Drive { options, core, monitor, tasks, rates: Default::default() }))
     }
 
@@ -306,7 +307,8 @@ impl Drive {
                 }
                 core.staging.close_idle(ino);
             }
-            core.ns.sync()
+            core.ns.sync()?;
+            core.bury()
         })
         .await;
         if let Err(e) = synced {

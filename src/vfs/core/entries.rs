@@ -1,6 +1,6 @@
 //! Names: making, removing and moving them. All of it is local; the remote hears of it at the next flush.
 
-use super::{Core, Open, error_fault};
+use super::{Core, Open};
 use crate::{
     flush::queue::REMOVALS,
     namespace::{NewNode, Node},
@@ -68,14 +68,15 @@ impl Core {
         let now = Time::now();
         let gone = if dir { self.ns.rmdir(parent, name, now)? } else { self.ns.unlink(parent, name, now)? };
         self.touch(parent);
-        self.unnamed(&gone)
+        self.unnamed(&gone);
+        Ok(())
     }
 
     /// A node lost its name by a local change.
-    fn unnamed(&self, node: &Node) -> Result<()> {
+    fn unnamed(&self, node: &Node) {
         self.queue().forget(node.ino);
         self.touch(REMOVALS);
-        self.let_go(node.ino).map_err(|e| error_fault(node.ino, &e))
+        self.let_go(node.ino);
     }
 
     pub(super) async fn move_name(
@@ -102,10 +103,10 @@ impl Core {
         }
         // It may be in a pinned folder now.
         self.pin_bell.notify_one();
-        match replaced {
-            Some(node) => self.unnamed(&node),
-            None => Ok(()),
+        if let Some(node) = replaced {
+            self.unnamed(&node);
         }
+        Ok(())
     }
 
     pub(super) fn writable(&self) -> Result<()> {

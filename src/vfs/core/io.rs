@@ -81,7 +81,10 @@ impl Core {
             return Err(Fault::TooBig);
         }
         // Removing files must work on a full disk, and takes a little room in the tree's database.
-        if fs4::available_space(&self.cache_dir).is_ok_and(|free| free < RESERVE + data.len() as u64) {
+        let full =
+            || fs4::available_space(&self.cache_dir).is_ok_and(|free| free < RESERVE + data.len() as u64);
+        // What was removed a moment ago makes room.
+        if full() && (self.bury().is_err() || full()) {
             self.news.tell();
             return Err(Fault::NoSpace);
         }

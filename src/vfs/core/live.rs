@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Core, error_fault, fault_error, lock};
+use super::{Core, error_fault, lock};
 use crate::{
-    error::Result,
     node::{Ino, Kind},
     read::{Ahead, Fetches},
     remote::Body,
@@ -138,21 +137,19 @@ impl Core {
         }
         match self.ns.node(ino) {
             Ok(node) if node.parent.is_none() && ino != Ino::ROOT => {
-                if let Err(e) = self.let_go(ino) {
-                    tracing::warn!(%ino, error = ?e, "an unlinked file's bytes were not removed");
-                }
+                self.let_go(ino);
             }
             _ => self.close_if_idle(ino),
         }
     }
 
     /// The node has no name any more: forgets its bytes and its row, unless it is still open.
-    pub(crate) fn let_go(&self, ino: Ino) -> Result<()> {
+    pub(crate) fn let_go(&self, ino: Ino) {
         {
             let mut live = lock(&self.live);
             if let Some(l) = live.get_mut(&ino) {
                 if l.opens > 0 {
-                    return Ok(());
+                    return;
                 }
                 l.file = None;
                 if l.lookups == 0 {
@@ -161,11 +158,7 @@ impl Core {
             }
         }
         lock(&self.queue).forget(ino);
-        self.staging.remove(ino)?;
-        match self.ns.drop_orphan(ino) {
-            Ok(()) | Err(Fault::NotFound) => Ok(()),
-            Err(e) => Err(fault_error(e)),
-        }
+        self.doom(ino);
     }
 
     /// Lets the memory and descriptors of a node go if nobody uses it. Does not wait for the disk.

@@ -13,6 +13,7 @@
 //! None but `order` is ever held across an await.
 
 mod attr;
+mod bury;
 mod entries;
 mod io;
 mod list;
@@ -96,6 +97,12 @@ pub struct Core {
     making_room: Mutex<()>,
     /// How fast bytes come in. Held for moments only, none while another is held.
     pace: Mutex<Pace>,
+    /// Nodes without a name whose bytes are to be removed. Moments only.
+    doomed: Mutex<Vec<Ino>>,
+    /// Rung when there is one.
+    doom_bell: tokio::sync::Notify,
+    /// One at a time removes them. Taken before all locks of staged files.
+    burying: Mutex<()>,
     sinks: RwLock<Vec<Sink>>,
 }
 
@@ -149,6 +156,9 @@ impl Core {
             pins: Mutex::default(),
             making_room: Mutex::default(),
             pace: Mutex::default(),
+            doomed: Mutex::default(),
+            doom_bell: tokio::sync::Notify::new(),
+            burying: Mutex::default(),
             sinks: RwLock::default(),
         });
         core.recover(recovered)?;
@@ -158,10 +168,8 @@ impl Core {
     /// After a crash: nodes that were unlinked but open are nobody's now; staged bytes that differ from
     /// their base are queued, with the length and time that the journal has.
     fn recover(&self, staged: Vec<Ino>) -> Result<()> {
-        for ino in self.ns.orphans()? {
-            self.staging.remove(ino)?;
-            self.ns.drop_orphan(ino).map_err(fault_error)?;
-        }
+        lock(&self.doomed).extend(self.ns.orphans()?);
+        self.bury()?;
         for ino in staged {
             let node = match self.ns.node(ino) {
                 Ok(node) => node,
@@ -260,7 +268,7 @@ impl Core {
                 }
                 Effect::Gone { ino } => {
                     lock(&self.queue).forget(ino);
-                    self.let_go(ino)?;
+                    self.let_go(ino);
                 }
                 Effect::Requeue { ino } => self.touch(ino),
             }
