@@ -37,7 +37,12 @@ pub const TESTS: &[Package] = &[
     package("tar", "packing and unpacking on the drive", &["tar"]),
     package("vim", "an editor's way of saving", &["vim"]),
     package("diffutils", "comparing trees", &["diff", "cmp"]),
-    package("util-linux", "mounting and locking by command", &["mount", "flock"]),
+    package(
+        "util-linux",
+        "mounting, locking and separate worlds of mounts by command",
+        &["mount", "flock", "unshare"],
+    ),
+    package("e2fsprogs", "a disk that loses its power", &["mkfs.ext4"]),
     package("procps", "looking for left-over processes", &["pgrep"]),
     package("acl", "telling which access lists are not supported", &["getfacl", "setfacl"]),
     package("attr", "telling which attributes are not supported", &["getfattr", "setfattr"]),
