@@ -32,7 +32,10 @@ mod tests;
 
 use std::{
     path::Path,
-    sync::{Mutex, MutexGuard, atomic::AtomicU64},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -231,6 +234,9 @@ pub struct Namespace {
     db: Mutex<Connection>,
     /// See [`Namespace::places`].
     places: AtomicU64,
+    /// How many rows this connection had changed at the last sync; none was yet: [`u64::MAX`], for what the last
+    /// process changed counts too. Only changed with `db` held.
+    synced: AtomicU64,
 }
 
 impl Namespace {
@@ -240,7 +246,7 @@ impl Namespace {
     /// `NewerFormat`, `Damaged`: nothing is done to the file then.
     pub fn open(path: &Path) -> Result<Namespace> {
         let db = schema::open(path)?;
-        Ok(Namespace { db: Mutex::new(db), places: AtomicU64::new(0) })
+        Ok(Namespace { db: Mutex::new(db), places: AtomicU64::new(0), synced: AtomicU64::new(u64::MAX) })
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
@@ -334,11 +340,16 @@ impl Namespace {
     /// What was answered before survives a power loss when this returns.
     pub fn sync(&self) -> Result<()> {
         let db = self.db();
+        if db.total_changes() == self.synced.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         // In WAL mode a FULL transaction syncs the log, and with it all transactions before.
         db.pragma_update(None, "synchronous", "FULL")?;
         let wrote = schema::set(&db, "synced", &Time::now().0.to_string());
         db.pragma_update(None, "synchronous", "NORMAL")?;
-        wrote
+        wrote?;
+        self.synced.store(db.total_changes(), Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -146,7 +146,9 @@ impl Core {
     pub(super) fn drop_clean(&self, ino: Ino) -> crate::error::Result<u64> {
         let freed = match self.dirty_file(ino) {
             Some(file) => file.staged.evict()?,
-            None => match self.staging.discard(ino)? {
+            // Where the commit of these bytes was not durable, a power loss would leave a file that has changed and
+            // has none.
+            None => match self.ns.sync().and_then(|()| self.staging.discard(ino))? {
                 // Perhaps somebody looks at it just now.
                 0 => self.staging.get(ino)?.map_or(Ok(0), |file| file.evict())?,
                 freed => freed,
