@@ -116,7 +116,10 @@ impl Far {
 struct Running {
     agent: Child,
     home: PathBuf,
+    /// Where the drive is for others.
     mnt: PathBuf,
+    /// Where it is for the agent.
+    at: PathBuf,
     log: PathBuf,
 }
 
@@ -142,7 +145,7 @@ impl Running {
             .expect("unshare runs");
         // As seen from the world in which it is mounted.
         let seen = PathBuf::from(format!("/proc/{}/root", agent.id())).join(mnt.strip_prefix("/").unwrap());
-        let mut running = Running { agent, home, mnt: seen, log: told };
+        let mut running = Running { agent, home, mnt: seen, at: mnt.clone(), log: told };
         let mounts = format!("/proc/{}/mountinfo", running.agent.id());
         wait_for("the drive to be mounted", || {
             let ended = running.agent.try_wait().unwrap();
@@ -165,6 +168,15 @@ impl Running {
     fn lacuna(&self, words: &[&str]) -> Command {
         let mut command = Command::new(LACUNA);
         command.args(words).env("LACUNA_HOME", &self.home).stdin(Stdio::null());
+        command
+    }
+
+    /// A command that frees what a folder takes here and the remote has too.
+    fn evict(&self, folder: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        let mnt = self.at.join(folder);
+        command.args(["--mount", "--target", &self.agent.id().to_string(), LACUNA, "evict"]).arg(mnt);
+        command.env("LACUNA_HOME", &self.home).stdin(Stdio::null());
         command
     }
 
@@ -308,9 +320,10 @@ fn survives(test: &str, far: &Far) {
             let (known, stop) = (&known, &stop);
             let worker = s.spawn(move || program(&dir, known, &mut choices, stop));
             if cut % 3 == 1 {
-                // So that the power goes in the midst of uploads and commits too.
-                let mut flush = running.lacuna(&["flush"]);
-                s.spawn(move || drop(flush.output()));
+                // So that the power goes in the midst of uploads and commits too, and when bytes have left this
+                // machine.
+                let (mut flush, mut evict) = (running.lacuna(&["flush"]), running.evict("work"));
+                s.spawn(move || (flush.output(), evict.output()));
             }
             std::thread::sleep(moment);
             running.kill();

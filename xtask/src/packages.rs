@@ -40,7 +40,7 @@ pub const TESTS: &[Package] = &[
     package(
         "util-linux",
         "mounting, locking and separate worlds of mounts by command",
-        &["mount", "flock", "unshare"],
+        &["mount", "flock", "unshare", "nsenter"],
     ),
     package("e2fsprogs", "a disk that loses its power", &["mkfs.ext4"]),
     package("procps", "looking for left-over processes", &["pgrep"]),

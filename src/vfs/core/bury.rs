@@ -5,10 +5,13 @@
 //! so they must not have gone for good meanwhile. They are removed by a task that syncs the tree once for all that
 //! came together; until then their nodes are the tree's orphans, which every start looks for.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Core, fault_error, lock};
 use crate::{error::Result, node::Ino, read::blocking, vfs::Fault};
+
+/// What could not be removed is tried again after this time.
+const AGAIN: Duration = Duration::from_secs(5);
 
 impl Core {
     /// The bytes of a node without a name are not needed any more.
@@ -35,7 +38,7 @@ impl Core {
             }
             Ok(())
         });
-        // Those that are left have another turn with the next, or at the next start.
+        // Those that are left have another turn.
         lock(&self.doomed).extend(doomed);
         done
     }
@@ -47,6 +50,8 @@ impl Core {
             let core = self.clone();
             if let Err(e) = blocking(move || core.bury()).await {
                 tracing::warn!(error = ?e, "the bytes of removed files stay on the disk for now");
+                tokio::time::sleep(AGAIN).await;
+                self.doom_bell.notify_one();
             }
         }
     }
