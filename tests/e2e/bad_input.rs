@@ -302,3 +302,46 @@ fn a_read_only_bucket_is_read_and_what_is_written_waits() {
     });
     wait_for("the problem to be gone", || m.drive()["state"] == "synced");
 }
+
+/// Promise 8: neither a kill nor an unmount nor a wish for space makes a problem or what it is about go away.
+#[test]
+fn problems_stay_until_they_are_solved() {
+    let (_, mut rng) = data::rng("problems_stay");
+    let bucket = Bucket::new();
+    let seen = Seen::read_only(&bucket.path());
+    let m = Machine::unmounted(&format!("store:{}", seen.0.path().display()));
+    m.mount();
+    let path = m.mnt().join("unsent");
+    let content = data::bytes(&mut rng, 3 << 20);
+    std::fs::write(&path, &content).unwrap();
+    let stands = |what: &str| {
+        assert!(!m.lacuna(&["flush"]).status.success(), "{what}: it can't be sent");
+        wait_for("the problem", || m.drive()["state"] == "problem");
+        let problem = m.drive()["problems"][0].clone();
+        assert_eq!(problem["code"], "read-only", "{what}: {problem}");
+        for said in ["cause", "remedy"] {
+            assert!(problem[said].as_str().is_some_and(|text| !text.is_empty()), "{what}: {said}: {problem}");
+        }
+        assert!(
+            m.drive()["pending"]["bytes"].as_u64().is_some_and(|n| n >= 3 << 20),
+            "{what}: {}",
+            m.drive()
+        );
+        assert!(std::fs::read(&path).unwrap() == content, "{what}: the bytes are here");
+    };
+    stands("at first");
+    m.kill();
+    m.mount();
+    stands("after a kill");
+    m.unmount();
+    m.mount();
+    stands("after an unmount");
+    m.evict(&path);
+    m.evict(&m.mnt());
+    stands("after all was freed that could be");
+    seen.let_write();
+    m.flush();
+    wait_for("the problem to be gone", || m.drive()["state"] == "synced");
+    assert_eq!(m.drive()["problems"], serde_json::json!([]));
+    assert!(std::fs::read(Machine::new(&bucket).mnt().join("unsent")).unwrap() == content);
+}

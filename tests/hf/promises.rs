@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     kit,
-    support::{data, wait_for},
+    support::{Machine, data, wait_for},
 };
 
 /// Promise 1.
@@ -272,4 +272,46 @@ fn a_committed_version_is_an_instant() {
         stop.store(true, Ordering::Relaxed);
         assert!(seen.len() > 1, "nothing was committed while it was written: {seen:?}");
     });
+}
+
+/// The most memory that the agent of a machine has taken, MiB.
+fn peak(m: &Machine) -> u64 {
+    let pid = m.agent_pid().expect("an agent");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+/// Promise 9. What is measured here is a build for tests; the bounds are differences, and wide.
+#[test]
+fn cost_is_flat() {
+    let (_, mut rng) = data::rng("hf_flat");
+    // A hundred times as many files, all looked at.
+    let peaks = [300, 30_000].map(|files| {
+        let hub = kit::hub();
+        kit::many(&hub, b"content", (0..files).map(|i| format!("d{}/file {i}", i % 30)));
+        let m = kit::machine(&hub);
+        let out = std::process::Command::new("ls").arg("-lR").arg(m.mnt()).output().unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&out.stdout).lines().filter(|l| l.contains("file ")).count(),
+            files
+        );
+        peak(&m)
+    });
+    println!("MiB at the most: {} with 300 files, {} with 30,000", peaks[0], peaks[1]);
+    assert!(peaks[1] < peaks[0] + 64, "{peaks:?}");
+    // Files longer than all that is read ahead; read, changed, and sent anew.
+    let peaks = [100 << 20, 300 << 20].map(|size: usize| {
+        let hub = kit::hub();
+        let content = data::bytes(&mut rng, size);
+        hub.put_file(kit::BUCKET, "theirs", content.clone()).unwrap();
+        let m = kit::machine(&hub);
+        assert!(std::fs::read(m.mnt().join("theirs")).unwrap() == content);
+        let ours = m.mnt().join("ours");
+        std::fs::write(&ours, &content).unwrap();
+        m.flush();
+        peak(&m)
+    });
+    println!("MiB at the most: {} with a file of 100 MiB, {} with one of 300", peaks[0], peaks[1]);
+    assert!(peaks[1] < peaks[0] + 128, "{peaks:?}");
 }

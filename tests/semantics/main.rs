@@ -12,4 +12,5 @@ mod opening_is_free;
 mod pinned_stays;
 mod saving_sends_what_changed;
 mod shown_is_so;
+mod synced_is_a_fact;
 mod version_is_an_instant;
