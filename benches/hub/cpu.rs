@@ -14,10 +14,6 @@ pub struct Spent {
 }
 
 impl Spent {
-    pub fn since(self, before: Spent) -> Spent {
-        Spent { here: self.here - before.here, agent: self.agent - before.agent }
-    }
-
     pub fn all(self) -> f64 {
         self.here + self.agent
     }
@@ -29,8 +25,16 @@ impl fmt::Display for Spent {
     }
 }
 
+/// What is spent while `what` is done.
+pub fn of(agent: Option<i32>, what: impl FnOnce()) -> Spent {
+    let before = spent(agent);
+    what();
+    let after = spent(agent);
+    Spent { here: after.here - before.here, agent: after.agent - before.agent }
+}
+
 /// What was spent until now.
-pub fn spent(agent: Option<i32>) -> Spent {
+fn spent(agent: Option<i32>) -> Spent {
     let ticks = |process: &str, fields: &[usize]| {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
         // The name, in brackets, may have spaces; the third field follows it.

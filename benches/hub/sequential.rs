@@ -70,18 +70,14 @@ fn race(hub: &Hub, endpoint: &str, content: &[u8], what: &str) -> serde_json::Va
     let (mut ours, mut curls, mut moved) = (Vec::new(), Vec::new(), Moved::default());
     let (mut curl_spent, mut our_spent) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        let before = cpu::spent(None);
-        curls.push(curl(hub, endpoint));
-        curl_spent.push(cpu::spent(None).since(before).all());
+        curl_spent.push(cpu::of(None, || curls.push(curl(hub, endpoint))).all());
         // A machine that knows nothing: it has the folder listed, no more.
         let m = place::machine(hub, endpoint);
         m.mount();
         shows(&m, &[NAME.to_owned()]);
         let path = m.mnt().join(NAME);
         let counts = hub.counts();
-        let before = cpu::spent(m.agent_pid());
-        ours.push(read(&path));
-        let spent = cpu::spent(m.agent_pid()).since(before);
+        let spent = cpu::of(m.agent_pid(), || ours.push(read(&path)));
         our_spent.push(spent.all());
         moved = hub.counts().since(&counts).of("");
         println!("  curl {:>7.0}   drive {:>7.0}   {spent}", curls[round], ours[round]);
@@ -102,17 +98,7 @@ fn race(hub: &Hub, endpoint: &str, content: &[u8], what: &str) -> serde_json::Va
 /// are taken to be busy all the time.
 fn bound(hub: &Hub, content: &[u8], figures: &serde_json::Value) -> serde_json::Value {
     let curl = figures["curl_cpu_s"].as_f64().expect("seconds");
-    let timed = |what: &dyn Fn()| {
-        median(
-            (0..ROUNDS)
-                .map(|_| {
-                    let before = cpu::spent(None);
-                    what();
-                    cpu::spent(None).since(before).all()
-                })
-                .collect(),
-        )
-    };
+    let timed = |what: &dyn Fn()| median((0..ROUNDS).map(|_| cpu::of(None, what).all()).collect());
     let hash = timed(&|| {
         for chunk in content.chunks(CHUNK) {
             black_box(compute_data_hash(chunk));
@@ -153,9 +139,7 @@ fn through_fuse(m: &Machine) -> f64 {
                 // What the kernel has of it goes; what the drive keeps stays.
                 fadvise(File::open(&path).expect("the file opens"), 0, None, Advice::DontNeed)
                     .expect("pages go");
-                let before = cpu::spent(m.agent_pid());
-                read(&path);
-                cpu::spent(m.agent_pid()).since(before).all()
+                cpu::of(m.agent_pid(), || _ = read(&path)).all()
             })
             .collect(),
     )

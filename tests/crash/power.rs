@@ -21,7 +21,7 @@ use std::{
 use lacuna_test_hub::Hub;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use crate::support::{Bucket, LACUNA, Machine, data, text, wait_for};
+use crate::support::{Bucket, LACUNA, Machine, data, run, text, wait_for};
 
 /// A file system in an image, bytes.
 const DISK: u64 = 512 << 20;
@@ -39,7 +39,7 @@ impl Disk {
         fs::create_dir(folder.path().join("disk")).unwrap();
         let disk = Disk { folder };
         File::create(disk.image()).unwrap().set_len(DISK).unwrap();
-        command("mkfs.ext4", &["-q", "-F", disk.image().to_str().unwrap()]);
+        run(Path::new("/"), "mkfs.ext4", &["-q", "-F", disk.image().to_str().unwrap()]);
         disk.mount();
         disk
     }
@@ -53,7 +53,12 @@ impl Disk {
     }
 
     fn mount(&self) {
-        command("mount", &["-o", "loop", self.image().to_str().unwrap(), self.path().to_str().unwrap()]);
+        // Only root may.
+        run(
+            Path::new("/"),
+            "mount",
+            &["-o", "loop", self.image().to_str().unwrap(), self.path().to_str().unwrap()],
+        );
     }
 
     /// The power goes. `log`: what the file system's own journal had gathered is still written, so that names and
@@ -86,14 +91,6 @@ fn shutdown(disk: &File, how: u32) -> rustix::io::Result<()> {
     use rustix::ioctl::{Setter, ioctl, opcode};
     // SAFETY: the kernel reads a u32 by this request, and `Setter` hands it a pointer to one.
     unsafe { ioctl(disk, Setter::<{ opcode::read::<u32>(b'X', 125) }, u32>::new(how)) }
-}
-
-fn command(program: &str, arguments: &[&str]) {
-    let out = Command::new(program)
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|e| panic!("{program}, which this test needs, does not run: {e}"));
-    assert!(out.status.success(), "{program} {arguments:?} (this test needs root): {}", text(&out));
 }
 
 /// The remote, which keeps its power.

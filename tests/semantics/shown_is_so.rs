@@ -1,20 +1,10 @@
 //! What a drive shows of itself, its folders and its files is so.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use lacuna::control::api::{AgentSettings, Reply, Request, Save};
 
-use crate::support::{Bucket, Machine, data, wait_for};
-
-fn attribute(path: &Path, name: &str) -> Result<String, rustix::io::Errno> {
-    let mut value = [0; 64];
-    let n = rustix::fs::getxattr(path, name, &mut value[..])?;
-    Ok(String::from_utf8(value[..n].to_vec()).unwrap())
-}
-
-fn state(path: &Path) -> String {
-    attribute(path, "user.lacuna.state").unwrap()
-}
+use crate::support::{Bucket, Machine, attribute, data, state, wait_for};
 
 #[test]
 fn files_tell_their_state_as_an_attribute() {

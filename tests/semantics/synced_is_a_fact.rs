@@ -13,16 +13,10 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use crate::support::{Bucket, Machine, data, wait_for};
+use crate::support::{Bucket, Machine, data, state, wait_for};
 
 const ROUNDS: u64 = 8;
 const MAX: usize = 2_000_000;
-
-fn is_synced(path: &Path) -> bool {
-    let mut value = [0; 64];
-    let n = rustix::fs::getxattr(path, "user.lacuna.state", &mut value[..]).unwrap();
-    &value[..n] == b"synced"
-}
 
 /// Changes the file in bursts, with rests in which it may be sent. `content` is what it is; it is locked for as long
 /// as it is being changed.
@@ -61,12 +55,13 @@ fn synced_is_a_fact() {
         let mut rng = StdRng::seed_from_u64(seed ^ round);
         let synced = std::thread::scope(|s| {
             s.spawn(|| change(&path, &content, &mut rng, &stop));
-            wait_for("the first change", || path.exists() && !is_synced(&path));
+            wait_for("the first change", || path.exists() && state(&path) != "synced");
             let mut synced = None;
             wait_for("it to be shown as synced", || {
                 let now = content.lock().unwrap();
                 // By turns what the file shows, and what the tray says of the whole drive.
-                let said = if round % 2 == 0 { is_synced(&path) } else { m.drive()["state"] == "synced" };
+                let said =
+                    if round % 2 == 0 { state(&path) == "synced" } else { m.drive()["state"] == "synced" };
                 if said {
                     m.kill();
                     synced = Some(now.clone());

@@ -251,3 +251,15 @@ pub fn run(dir: &Path, program: &str, args: &[&str]) -> String {
     assert!(out.status.success(), "{program} {args:?}: {}", text(&out));
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
+
+/// An extended attribute of a file.
+pub fn attribute(path: &Path, name: &str) -> Result<String, rustix::io::Errno> {
+    let mut value = [0; 64];
+    let n = rustix::fs::getxattr(path, name, &mut value[..])?;
+    Ok(String::from_utf8(value[..n].to_vec()).unwrap())
+}
+
+/// The state that a file shows of itself.
+pub fn state(path: &Path) -> String {
+    attribute(path, "user.lacuna.state").unwrap()
+}
